@@ -1,0 +1,74 @@
+# The two tools that make a Worker out of a wasm file, of the versions that fit our crates.
+
+worker_build_version=0.8.7
+
+# wasm-bindgen refuses a file made by another version of itself: the lock file decides.
+wasm_bindgen_version() {
+  awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print; exit }' "$root/Cargo.lock"
+}
+
+title_worker_build() { echo "worker-build $worker_build_version, compiled from crates.io (~2-4 min)"; }
+
+probe_worker_build() { [ "$("$setup_dir/bin/worker-build" --version)" = "$worker_build_version" ]; }
+
+do_worker_build() { install_crate worker-build "$worker_build_version" --locked; }
+
+help_worker_build() { help_cargo_tool; }
+
+title_wasm_bindgen() { echo "wasm-bindgen $(wasm_bindgen_version) (download ~5 s; from crates.io ~2-3 min)"; }
+
+probe_wasm_bindgen() {
+  [ "$("$setup_dir/bin/wasm-bindgen" --version)" = "wasm-bindgen $(wasm_bindgen_version)" ]
+}
+
+do_wasm_bindgen() {
+  if download_wasm_bindgen; then
+    note "taken: the project's own release archive"
+  else
+    note "no download; compiling it from crates.io instead"
+    # Not --locked: its lock file may name a crate version that a registry mirror does not hold.
+    install_crate wasm-bindgen-cli "$(wasm_bindgen_version)"
+  fi
+}
+
+help_wasm_bindgen() { help_cargo_tool; }
+
+# The archive that worker-build would download by itself; it retries for half a minute when it cannot.
+download_wasm_bindgen() (
+  set -e
+  have curl
+  version=$(wasm_bindgen_version)
+  case "$(uname -sm)" in
+    "Linux x86_64") target=x86_64-unknown-linux-musl ;;
+    "Linux aarch64") target=aarch64-unknown-linux-musl ;;
+    "Darwin x86_64") target=x86_64-apple-darwin ;;
+    "Darwin arm64") target=aarch64-apple-darwin ;;
+    *) exit 1 ;;
+  esac
+  name=wasm-bindgen-$version-$target
+  mkdir -p "$setup_dir/bin" "$setup_dir/download"
+  curl --fail --silent --show-error --location --connect-timeout 10 --max-time 120 \
+    --output "$setup_dir/download/$name.tar.gz" \
+    "https://github.com/wasm-bindgen/wasm-bindgen/releases/download/$version/$name.tar.gz"
+  tar -xzf "$setup_dir/download/$name.tar.gz" -C "$setup_dir/download"
+  mv "$setup_dir/download/$name/wasm-bindgen" "$setup_dir/bin/wasm-bindgen"
+  rm -rf "$setup_dir/download"
+)
+
+# install_crate NAME VERSION [cargo's flags]: into the project's own folder, by the default toolchain.
+# Little optimised: these tools run for a second, and compiling them so takes half the time. An
+# interrupted build goes on where it stopped.
+install_crate() {
+  local name=$1 version=$2
+  shift 2
+  env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS \
+    CARGO_TARGET_DIR="$setup_dir/build" \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install "$name" --version "$version" --root "$setup_dir" --force "$@"
+  rm -rf "$setup_dir/build"
+}
+
+help_cargo_tool() {
+  echo "If crates.io cannot be reached, see that 'cargo search worker-build' works from here."
+  echo "If a linker or cc is missing: install a C compiler (Debian: apt-get install build-essential)."
+}
