@@ -11,20 +11,32 @@
 //!          ─▶ Snapshot ─▶ Publisher ─▶ … ─▶ cache_policy (edge) ─▶ poll (client)
 //! ```
 
+mod aggregate;
 mod backoff;
 mod breaker;
+mod coinbase;
 mod event;
+mod kraken;
+mod listing;
+mod plausibility;
 mod price;
+mod publish;
 mod quote;
 mod snapshot;
 mod source;
 mod symbol;
+#[cfg(test)]
+mod test_support;
 mod time;
+mod transition;
+
+pub use aggregate::{ASSESS_EVERY_MS, Aggregator, Assessment, FeedConfig};
 
 pub use backoff::{ConnectionBudget, backoff_delay_ms};
 pub use breaker::{Breaker, BreakerState};
 pub use event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent, SystemStatus};
 pub use price::{ChangePct, DecimalError, Price, Volume};
+pub use publish::Publisher;
 pub use quote::{Quote, RawQuote, RejectReason, Trading};
 pub use snapshot::{
     CONFIRMED_AHEAD_MAX_MS, FLIP_GRID_MS, FRESH_FOR_MS, Mode, PricePoint, Snapshot, SnapshotError,
@@ -33,3 +45,4 @@ pub use snapshot::{
 pub use source::{PerSource, Source, SourceReason, SourceStatus};
 pub use symbol::{SYMBOL_LEN_MAX, Symbol, SymbolError};
 pub use time::{UnixMillis, duration_ms};
+pub use transition::Transition;

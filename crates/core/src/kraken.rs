@@ -1,0 +1,405 @@
+//! The primary: one connection, a tick per change, heartbeats in between.
+//!
+//! A symbol *rides* on its connection from its own accepted tick on: every later ticker or
+//! heartbeat frame of that connection proves its price anew, because Kraken sends a ticker only
+//! when something changes. Anything doubtful ends the ride until the next accepted tick.
+
+use crate::event::SystemStatus;
+use crate::listing::{Held, Listing};
+use crate::plausibility::{OtherView, Verdict};
+use crate::price::Price;
+use crate::quote::Quote;
+use crate::snapshot::SourceReport;
+use crate::source::{Source, SourceReason, SourceStatus};
+use crate::symbol::Symbol;
+use crate::time::UnixMillis;
+use crate::transition::Transition;
+
+/// Confirmed within this is live; longer without a ticker or heartbeat is silence.
+pub(crate) const KRAKEN_DEADLINE_MS: u64 = 3_000;
+/// Own silence after which a price that moved elsewhere is suspected frozen.
+const FROZEN_AFTER_MS: u64 = 10_000;
+/// How far the other source must have moved meanwhile.
+const FROZEN_MOVE_BP: u32 = 25;
+/// A suspected symbol is resubscribed at most this often.
+const SUSPECT_RESUBSCRIBE_EVERY_MS: u64 = 60_000;
+/// A symbol without a tick for this long is resubscribed anyway.
+const QUIET_RESUBSCRIBE_AFTER_MS: u64 = 30_000;
+/// Those due this soon join the batch.
+const QUIET_BATCH_MS: u64 = 2_000;
+/// A resubscribed symbol must send its snapshot within this.
+const SNAPSHOT_DEADLINE_MS: u64 = 3_000;
+
+/// The connection.
+#[derive(Clone, Debug)]
+struct Link {
+    connected_at: Option<UnixMillis>,
+    /// Why there is no connection.
+    down_reason: SourceReason,
+    /// `None` until this connection's first `status` frame: unknown is not online.
+    system: Option<SystemStatus>,
+    /// Last frame on this connection that proves the riding symbols.
+    proved_at: Option<UnixMillis>,
+    /// The same, over all connections.
+    last_update: Option<UnixMillis>,
+    /// Start of the present run of frames without a gap of the deadline or more.
+    unbroken_since: UnixMillis,
+}
+
+/// One symbol on Kraken.
+#[derive(Clone, Debug, Default)]
+struct KrakenListing {
+    listing: Listing,
+    rides: bool,
+    live_since: Option<UnixMillis>,
+    last_tick_at: Option<UnixMillis>,
+    /// Coinbase's price when Kraken last ticked: what "has moved since" is measured from.
+    other_at_tick: Option<Price>,
+    is_suspected: bool,
+    has_reconnected_for_suspicion: bool,
+    resubscribed_at: Option<UnixMillis>,
+    snapshot_due_at: Option<UnixMillis>,
+}
+
+/// What the upkeep of the listings asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    pub(crate) resubscribe: Vec<Symbol>,
+    pub(crate) reconnect: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Kraken {
+    link: Link,
+    listings: Vec<KrakenListing>,
+}
+
+impl Kraken {
+    pub(crate) fn new(symbols: usize) -> Self {
+        Self {
+            link: Link {
+                connected_at: None,
+                down_reason: SourceReason::Starting,
+                system: None,
+                proved_at: None,
+                last_update: None,
+                unbroken_since: UnixMillis::default(),
+            },
+            listings: vec![KrakenListing::default(); symbols],
+        }
+    }
+
+    pub(crate) fn listing(&self, index: usize) -> Option<&Listing> {
+        self.listings.get(index).map(|l| &l.listing)
+    }
+
+    pub(crate) fn restore(&mut self, index: usize, held: Held) {
+        if let Some(entry) = self.listings.get_mut(index) {
+            entry.listing.held = Some(held);
+        }
+    }
+
+    pub(crate) const fn last_update(&self) -> Option<UnixMillis> {
+        self.link.last_update
+    }
+
+    // ── What the connection says ───────────────────────────────────────────────────────────
+
+    pub(crate) fn on_connected(&mut self, at: UnixMillis) {
+        self.end_all_rides();
+        self.link.connected_at = Some(at);
+        self.link.system = None;
+        self.link.proved_at = None;
+        for entry in &mut self.listings {
+            entry.last_tick_at = None;
+            entry.resubscribed_at = None;
+            entry.snapshot_due_at = None;
+        }
+    }
+
+    pub(crate) fn on_disconnected(&mut self, reason: SourceReason) {
+        self.end_all_rides();
+        self.link.connected_at = None;
+        self.link.proved_at = None;
+        self.link.down_reason = reason;
+    }
+
+    /// Returns whether every symbol must be subscribed anew: back online, only snapshots prove
+    /// anything.
+    pub(crate) fn on_system(&mut self, system: SystemStatus) -> bool {
+        let was = self.link.system.replace(system);
+        if system != SystemStatus::Online {
+            self.end_all_rides();
+        }
+        system == SystemStatus::Online && matches!(was, Some(SystemStatus::NotTrading(_)))
+    }
+
+    /// A ticker or heartbeat frame arrived: what rides is proved anew.
+    pub(crate) fn on_proof(&mut self, at: UnixMillis) {
+        if !self.is_online() {
+            return;
+        }
+        if self.link.last_update.is_none_or(|last| at.ms_since(last) >= KRAKEN_DEADLINE_MS) {
+            self.link.unbroken_since = at;
+        }
+        self.link.proved_at = Some(at);
+        self.link.last_update = Some(at);
+    }
+
+    pub(crate) fn on_undecodable(&mut self) {
+        self.end_all_rides();
+    }
+
+    pub(crate) fn on_unsupported(&mut self, index: usize, at: UnixMillis) -> bool {
+        self.end_ride(index);
+        self.listings.get_mut(index).is_some_and(|entry| entry.listing.note_refused(at))
+    }
+
+    pub(crate) fn on_tick_refused(&mut self, index: usize) {
+        self.end_ride(index);
+        if let Some(entry) = self.listings.get_mut(index) {
+            entry.listing.gate.drop_candidate();
+        }
+    }
+
+    /// A ticker item that passed the normaliser. The frame itself is [`Kraken::on_proof`].
+    /// Nothing counts while the engine is not online.
+    pub(crate) fn on_tick(
+        &mut self,
+        index: usize,
+        at: UnixMillis,
+        quote: &Quote,
+        is_snapshot: bool,
+        other: OtherView,
+    ) -> Option<Transition> {
+        if !self.is_online() {
+            return None;
+        }
+        let was_live = self.live(index, at).is_some();
+        let is_first = self.listings.get(index)?.last_tick_at.is_none();
+        let entry = self.listings.get_mut(index)?;
+        entry.listing.note_listed();
+        entry.snapshot_due_at = None;
+        if is_snapshot && entry.repeats_what_is_suspected(quote, other) {
+            return None;
+        }
+        let verdict = entry.listing.gate.judge(at, at, *quote, other);
+        entry.last_tick_at = Some(at);
+        entry.other_at_tick = other.live;
+        let was_suspected = std::mem::take(&mut entry.is_suspected);
+        entry.has_reconnected_for_suspicion = false;
+        if verdict != Verdict::Accepted {
+            self.end_ride(index);
+            if let Some(entry) = self.listings.get_mut(index) {
+                entry.live_since = None;
+            }
+            return match verdict {
+                Verdict::Quarantined { reference } => Some(Transition::Quarantined {
+                    source: Source::Kraken,
+                    symbol: quote.symbol,
+                    price: quote.price,
+                    reference,
+                }),
+                Verdict::Waiting | Verdict::Accepted => None,
+            };
+        }
+        if is_snapshot && is_first && entry.holds_newer_than(quote) {
+            // An older answer of a lagging backend after a reconnect: no proof of either price.
+            return None;
+        }
+        entry.rides = true;
+        entry.live_since = entry.live_since.filter(|_| was_live).or(Some(at));
+        entry.listing.held = Some(Held::new(quote, at));
+        was_suspected.then_some(Transition::SuspicionCleared { symbol: quote.symbol })
+    }
+
+    // ── What follows with time ─────────────────────────────────────────────────────────────
+
+    /// Lets a waiting candidate pass if something speaks for it by now.
+    pub(crate) fn review(
+        &mut self,
+        index: usize,
+        now: UnixMillis,
+        other: OtherView,
+    ) -> Option<Transition> {
+        let proved_at = self.link.proved_at?;
+        let entry = self.listings.get_mut(index)?;
+        let candidate = entry.listing.gate.review(proved_at, other)?;
+        entry.listing.held = Some(Held::new(&candidate.quote, candidate.confirmed_at));
+        entry.rides = true;
+        entry.live_since = Some(now);
+        Some(Transition::Released {
+            source: Source::Kraken,
+            symbol: candidate.quote.symbol,
+            price: candidate.quote.price,
+            is_decimal_shift: candidate.is_decimal_shift,
+        })
+    }
+
+    /// Suspects a symbol that is silent while the other source's price moves; or drops the
+    /// suspicion once that price is back.
+    pub(crate) fn suspect(
+        &mut self,
+        index: usize,
+        symbol: Symbol,
+        now: UnixMillis,
+        other_live: Option<Price>,
+    ) -> Option<Transition> {
+        let is_live = self.live(index, now).is_some();
+        let entry = self.listings.get_mut(index)?;
+        let other = other_live?;
+        let reference = *entry.other_at_tick.get_or_insert(other);
+        let has_moved = !other.is_within_bp(reference, FROZEN_MOVE_BP);
+        if entry.is_suspected && !has_moved {
+            entry.is_suspected = false;
+            return Some(Transition::SuspicionCleared { symbol });
+        }
+        let silent_ms = now.ms_since(entry.last_tick_at?);
+        if entry.is_suspected || !is_live || !has_moved || silent_ms < FROZEN_AFTER_MS {
+            return None;
+        }
+        entry.is_suspected = true;
+        entry.live_since = None;
+        self.end_ride(index);
+        Some(Transition::SuspectedFrozen {
+            symbol,
+            silent_ms,
+            moved_bp: other.distance_bp(reference),
+        })
+    }
+
+    /// Asks for what the silent symbols need, and notes that it was asked for.
+    pub(crate) fn upkeep(&mut self, now: UnixMillis, symbols: &[Symbol]) -> Upkeep {
+        let mut upkeep = Upkeep::default();
+        let Some(connected_at) = self.link.connected_at.filter(|_| self.is_online()) else {
+            return upkeep;
+        };
+        for index in 0..self.listings.len() {
+            if self.snapshot_is_overdue(index, now) {
+                self.end_ride(index);
+                upkeep.reconnect |= self.escalates(index);
+            }
+        }
+        let is_due = |entry: &KrakenListing, within_ms: u64| {
+            entry.listing.refused_since.is_none()
+                && entry.is_due_for_resubscribe(connected_at, now.plus_ms(within_ms))
+        };
+        if self.listings.iter().any(|entry| is_due(entry, 0)) {
+            for (entry, symbol) in self.listings.iter_mut().zip(symbols) {
+                if is_due(entry, QUIET_BATCH_MS) {
+                    entry.resubscribed_at = Some(now);
+                    entry.snapshot_due_at = Some(now.plus_ms(SNAPSHOT_DEADLINE_MS));
+                    upkeep.resubscribe.push(*symbol);
+                }
+            }
+        }
+        upkeep
+    }
+
+    // ── What is known ──────────────────────────────────────────────────────────────────────
+
+    /// The last moment the symbol's held price was proved.
+    pub(crate) fn held(&self, index: usize) -> Option<Held> {
+        let entry = self.listings.get(index)?;
+        let held = entry.listing.held?;
+        let proved_at = self.link.proved_at.filter(|_| entry.rides);
+        let confirmed_at = proved_at.map_or(held.confirmed_at, |at| at.max(held.confirmed_at));
+        Some(Held { confirmed_at, ..held })
+    }
+
+    /// The held price, if it is live at `now`.
+    pub(crate) fn live(&self, index: usize, now: UnixMillis) -> Option<Held> {
+        let entry = self.listings.get(index)?;
+        entry.live_since?;
+        let is_doubted = entry.is_suspected || entry.listing.gate.is_waiting();
+        self.held(index)
+            .filter(|held| !is_doubted && now.ms_since(held.confirmed_at) < KRAKEN_DEADLINE_MS)
+    }
+
+    /// How long the symbol has been live without a break.
+    pub(crate) fn live_for_ms(&self, index: usize, now: UnixMillis) -> Option<u64> {
+        self.live(index, now)?;
+        let since = self.listings.get(index)?.live_since?;
+        Some(now.ms_since(since.max(self.link.unbroken_since)))
+    }
+
+    pub(crate) fn report(&self, now: UnixMillis) -> SourceReport {
+        let last_update = self.link.last_update;
+        let is_silent = self.link.proved_at.is_none_or(|at| now.ms_since(at) >= KRAKEN_DEADLINE_MS);
+        let (status, reason) = match (self.link.connected_at, self.link.system) {
+            (None, _) => (SourceStatus::Down, Some(self.link.down_reason)),
+            (_, Some(SystemStatus::NotTrading(reason))) => (SourceStatus::Stale, Some(reason)),
+            _ if last_update.is_none() => (SourceStatus::Stale, Some(SourceReason::Starting)),
+            _ if is_silent => (SourceStatus::Stale, Some(SourceReason::Silent)),
+            _ => (SourceStatus::Connected, None),
+        };
+        SourceReport { status, reason, last_update }
+    }
+
+    fn is_online(&self) -> bool {
+        self.link.connected_at.is_some() && self.link.system == Some(SystemStatus::Online)
+    }
+
+    fn end_ride(&mut self, index: usize) {
+        let held = self.held(index);
+        if let Some(entry) = self.listings.get_mut(index) {
+            entry.rides = false;
+            entry.listing.held = held;
+        }
+    }
+
+    /// Ends every ride, and every candidate with it: what it rested on is gone.
+    fn end_all_rides(&mut self) {
+        for index in 0..self.listings.len() {
+            self.end_ride(index);
+            if let Some(entry) = self.listings.get_mut(index) {
+                entry.listing.gate.drop_candidate();
+            }
+        }
+    }
+
+    fn snapshot_is_overdue(&mut self, index: usize, now: UnixMillis) -> bool {
+        self.listings
+            .get_mut(index)
+            .is_some_and(|entry| entry.snapshot_due_at.take_if(|due| *due <= now).is_some())
+    }
+
+    /// A suspected symbol whose resubscription brought nothing: reconnect, once per suspicion.
+    fn escalates(&mut self, index: usize) -> bool {
+        self.listings.get_mut(index).is_some_and(|entry| {
+            entry.is_suspected && !std::mem::replace(&mut entry.has_reconnected_for_suspicion, true)
+        })
+    }
+}
+
+impl KrakenListing {
+    /// A snapshot that repeats the price suspected to be frozen proves nothing new while the
+    /// other source is still away from where it was.
+    fn repeats_what_is_suspected(&self, quote: &Quote, other: OtherView) -> bool {
+        let is_same = self.listing.held.is_some_and(|held| held.price == quote.price);
+        let is_away = match (other.live, self.other_at_tick) {
+            (Some(other), Some(reference)) => !other.is_within_bp(reference, FROZEN_MOVE_BP),
+            _ => false,
+        };
+        self.is_suspected && is_same && is_away
+    }
+
+    /// Whether what is held carries a later time of the exchange, and another price.
+    fn holds_newer_than(&self, quote: &Quote) -> bool {
+        self.listing.held.is_some_and(|held| {
+            !held.as_of_replaced
+                && !quote.as_of_replaced
+                && quote.as_of < held.as_of
+                && quote.price != held.price
+        })
+    }
+
+    fn is_due_for_resubscribe(&self, connected_at: UnixMillis, by: UnixMillis) -> bool {
+        let asked_at = self.resubscribed_at.unwrap_or_default();
+        if self.is_suspected {
+            return by.ms_since(asked_at) >= SUSPECT_RESUBSCRIBE_EVERY_MS;
+        }
+        let heard_at = self.last_tick_at.unwrap_or(connected_at);
+        by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
+    }
+}
