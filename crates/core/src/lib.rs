@@ -14,11 +14,13 @@
 mod aggregate;
 mod backoff;
 mod breaker;
+pub mod cache_policy;
 mod coinbase;
 mod event;
 mod kraken;
 mod listing;
 mod plausibility;
+pub mod poll;
 mod price;
 mod publish;
 mod quote;

@@ -1,0 +1,94 @@
+//! The record a data centre's isolates share: who fetched last, who is fetching now, and what
+//! is known of failures. It saves fetches; nothing depends on it for truth.
+
+use super::EdgeMillis;
+
+/// Pause after the first failure.
+const FIRST_RETRY_MS: u64 = 1_000;
+/// Pause after every further one.
+const RETRY_MS: u64 = 2_000;
+/// The pauses are shortened by up to one part in this many, so that data centres drift apart.
+const RETRY_JITTER_DIVISOR: u64 = 5;
+/// A failure is known for so long; then somebody may wait for an answer again.
+const KNOWN_FOR_MS: u64 = 3_500;
+/// Whoever is not first in turn waits at least this much longer …
+const OTHERS_WAIT_MS: u64 = 400;
+/// … plus up to this, by lot.
+const OTHERS_SPREAD_MS: u64 = 500;
+/// How long a claim binds the others: as long as a flight may last.
+pub(super) const CLAIM_MS: u64 = 1_250;
+
+/// The shared record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The isolate that fetched or claimed last: the keeper.
+    pub by: u64,
+    /// Its claim binds others until then.
+    pub until: EdgeMillis,
+    /// Failures in a row.
+    pub fails: u32,
+    /// No fetch before this while failures last.
+    pub retry_at: EdgeMillis,
+    /// When the last outcome was noted.
+    pub at: EdgeMillis,
+}
+
+impl Turn {
+    /// Isolate `by` claims the next fetch. What is known of failures stays.
+    pub(super) fn claim(known: Option<&Self>, by: u64, now: EdgeMillis) -> Self {
+        let until = now.plus_ms(CLAIM_MS);
+        match known {
+            Some(known) => Self { by, until, ..*known },
+            None => Self { by, until, fails: 0, retry_at: now, at: now },
+        }
+    }
+
+    /// A fetch by `by` failed. `jitter` is uniform in `[0, 1)`.
+    pub(super) fn failed(known: Option<&Self>, by: u64, now: EdgeMillis, jitter: f64) -> Self {
+        let fails = known.map_or(0, |turn| turn.fails).saturating_add(1);
+        let pause_ms = if fails == 1 { FIRST_RETRY_MS } else { RETRY_MS };
+        let shortened_ms = pause_ms - share_of(pause_ms / RETRY_JITTER_DIVISOR, jitter);
+        Self { by, until: now, fails, retry_at: now.plus_ms(shortened_ms), at: now }
+    }
+
+    /// A fetch by `by` succeeded.
+    pub(super) const fn succeeded(by: u64, now: EdgeMillis) -> Self {
+        Self { by, until: now, fails: 0, retry_at: now, at: now }
+    }
+
+    /// Whether it tells of a failure young enough that waiting is pointless.
+    pub(super) fn is_known_failure(&self, now: EdgeMillis) -> bool {
+        self.fails > 0 && now.ms_since(self.at) < KNOWN_FOR_MS
+    }
+
+    /// Whether another isolate than `me` is fetching.
+    pub(super) fn is_claimed_by_other(&self, me: u64, now: EdgeMillis) -> bool {
+        // A claim from far ahead comes of a clock that is wrong, and would bind for too long.
+        self.by != me && now < self.until && self.until.ms_since(now) <= CLAIM_MS
+    }
+
+    /// How much later than the keeper `me` may go: the lot stays the same for one outcome.
+    pub(super) const fn patience_ms(&self, me: u64) -> u64 {
+        let lot = mix(me ^ self.at.as_ms().rotate_left(32)) % (OTHERS_SPREAD_MS + 1);
+        OTHERS_WAIT_MS + lot
+    }
+}
+
+/// `jitter` of `whole`, for `jitter` in `[0, 1)`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "whole is a few seconds in ms"
+)]
+pub(super) fn share_of(whole: u64, jitter: f64) -> u64 {
+    (whole as f64 * jitter.clamp(0.0, 1.0)) as u64
+}
+
+/// The finaliser of SplitMix64: spreads neighbouring numbers evenly.
+const fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
