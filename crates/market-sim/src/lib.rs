@@ -1,1 +1,39 @@
-//! market-sim
+//! A fake Kraken (WebSocket v2) and a fake Coinbase (REST) on loopback, with faults by name.
+//!
+//! It depends on neither `pricecast-core` nor the origin: a mistake shared by the encoder and the
+//! decoder would not be seen. One listener carries `/v2` (Kraken), `/api/v3/…` (Coinbase) and
+//! `/control/…`.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use market_sim::{Fault, Options, Target};
+//! let sim = market_sim::start(Options::default()).await?;
+//! println!("{} {}", sim.kraken_url(), sim.coinbase_url());
+//! sim.fault(Target::Kraken, Fault::Silence)?;
+//! sim.clear();
+//! # Ok(()) }
+//! ```
+
+mod clock;
+mod coinbase;
+mod control;
+mod decimal;
+mod fault;
+mod gate;
+mod handle;
+mod http;
+mod kraken;
+mod market;
+mod options;
+mod rng;
+mod sim;
+mod stats;
+mod truth;
+
+pub use decimal::{Decimal, NotADecimal};
+pub use fault::{Fault, FaultSpec, SpecError, Target};
+pub use handle::{Handle, StartError, start};
+pub use market::{VENUES, Venue};
+pub use options::{DEFAULT_SYMBOLS, Options, UnknownProduct};
+pub use stats::{Stats, VenueStats};
+pub use truth::{PricePoint, Truth};

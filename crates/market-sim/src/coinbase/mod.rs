@@ -1,0 +1,8 @@
+//! The fake Coinbase: the two public Advanced Trade `market/products` endpoints.
+//!
+//! <https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api> (2026-11).
+
+mod product;
+mod service;
+
+pub(crate) use service::serve_one;

@@ -1,0 +1,12 @@
+//! The fake Kraken: WebSocket v2 with the `ticker` channel.
+//!
+//! Absent on purpose: every other channel, authentication, compression, v1.
+
+mod connection;
+mod messages;
+mod session;
+
+pub(crate) use connection::serve;
+
+/// Where the socket is, as on `wss://ws.kraken.com/v2`.
+pub(crate) const PATH: &str = "/v2";

@@ -1,0 +1,157 @@
+//! The running simulator: the market, its truth, the active faults and the counters, shared by
+//! every connection.
+
+use crate::clock::SimClock;
+use crate::decimal::Decimal;
+use crate::fault::{FaultBoard, FaultSpec, SpecError};
+use crate::market::{Listing, Market, Quote, Tick, Venue};
+use crate::options::Options;
+use crate::stats::Counters;
+use crate::truth::Truth;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until};
+
+/// Ticks a connection may lag behind before it skips some, as a coalescing exchange would.
+const TICK_BUFFER: usize = 4096;
+/// The market is looked at this often even when nothing is due.
+const IDLE_WAKE: Duration = Duration::from_secs(1);
+
+/// Shared state of one simulator.
+pub(crate) struct Sim {
+    pub(crate) options: Options,
+    pub(crate) clock: SimClock,
+    pub(crate) counters: Counters,
+    pub(crate) listings: Vec<Listing>,
+    world: Mutex<World>,
+    ticks: broadcast::Sender<Tick>,
+    faults: watch::Sender<Arc<FaultBoard>>,
+}
+
+struct World {
+    market: Market,
+    truth: Truth,
+}
+
+impl Sim {
+    pub(crate) fn new(options: Options, clock: SimClock, market: Market) -> Self {
+        let truth = Truth::new(&market, clock.now_ms());
+        Self {
+            options,
+            clock,
+            counters: Counters::default(),
+            listings: market.listings().to_vec(),
+            world: Mutex::new(World { market, truth }),
+            ticks: broadcast::channel(TICK_BUFFER).0,
+            faults: watch::Sender::new(Arc::new(FaultBoard::default())),
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the market up to now: what is read afterwards is what is true now, however late the
+    /// driver is. Answers when the next tick is due.
+    fn advance(&self, world: &mut World) -> Option<i64> {
+        for tick in world.market.advance(self.clock.elapsed_us()) {
+            self.publish(world, tick);
+        }
+        world.market.next_at()
+    }
+
+    fn publish(&self, world: &mut World, tick: Tick) {
+        let at_ms = (self.clock.start_epoch_us() + tick.at_us) / 1000;
+        world.truth.record(tick.venue, tick.listing, at_ms, tick.quote.last);
+        if tick.venue == Venue::Kraken {
+            // No receiver is no error: nobody is connected.
+            let _ = self.ticks.send(tick);
+        }
+    }
+
+    /// All records as they are now.
+    pub(crate) fn quotes(&self) -> Vec<[Arc<Quote>; 2]> {
+        let mut world = self.world();
+        self.advance(&mut world);
+        world.market.quotes().to_vec()
+    }
+
+    /// The price history up to now.
+    pub(crate) fn truth(&self) -> Truth {
+        let mut world = self.world();
+        self.advance(&mut world);
+        world.truth.at(self.clock.now_ms())
+    }
+
+    /// Makes `price` the venue's last price until its next tick; says whether the symbol exists.
+    pub(crate) fn set_price(&self, venue: Venue, symbol: &str, price: Decimal) -> bool {
+        let Some(index) = self.listings.iter().position(|listing| listing.symbol == symbol) else {
+            return false;
+        };
+        let mut world = self.world();
+        self.advance(&mut world);
+        let now_us = self.clock.elapsed_us();
+        let epoch_us = self.clock.start_epoch_us() + now_us;
+        let Some(tick) = world.market.set_price(venue, index, price, now_us, epoch_us) else {
+            return false;
+        };
+        self.publish(&mut world, tick);
+        true
+    }
+
+    /// Kraken's ticks from now on.
+    pub(crate) fn ticks(&self) -> broadcast::Receiver<Tick> {
+        self.ticks.subscribe()
+    }
+
+    /// The active faults, now and whenever they change.
+    pub(crate) fn faults(&self) -> watch::Receiver<Arc<FaultBoard>> {
+        self.faults.subscribe()
+    }
+
+    /// Injects a fault; answers with its id.
+    pub(crate) fn inject(&self, spec: FaultSpec) -> Result<u64, SpecError> {
+        spec.check(self.listings.iter().map(|listing| listing.symbol.as_str()))?;
+        let held = self.quotes();
+        let mut id = 0;
+        let now_us = self.clock.elapsed_us();
+        tracing::info!(fault = %spec.fault, target_venue = ?spec.target, "fault injected");
+        self.change_faults(|board| id = board.inject(spec, now_us, held));
+        Ok(id)
+    }
+
+    /// Ends all faults.
+    pub(crate) fn clear(&self) {
+        tracing::info!("faults cleared");
+        self.change_faults(FaultBoard::clear);
+    }
+
+    fn change_faults(&self, change: impl FnOnce(&mut FaultBoard)) {
+        self.faults.send_modify(|board| change(Arc::make_mut(board)));
+    }
+
+    /// Drives the market and ends faults whose time is up, for ever.
+    pub(crate) async fn drive(&self) {
+        let mut faults = self.faults();
+        loop {
+            let next_tick = self.advance(&mut self.world());
+            let now_us = self.clock.elapsed_us();
+            let expiry = faults.borrow_and_update().next_expiry();
+            if expiry.is_some_and(|at| at <= now_us) {
+                self.change_faults(|board| {
+                    board.expire(now_us);
+                });
+                continue;
+            }
+            let due = [next_tick, expiry].into_iter().flatten().min();
+            let idle = Instant::now() + IDLE_WAKE;
+            let wake =
+                due.map_or(idle, |at| Instant::from_std(self.clock.instant_at(at)).min(idle));
+            tokio::select! {
+                () = sleep_until(wake) => {}
+                _ = faults.changed() => {}
+            }
+        }
+    }
+}
