@@ -23,7 +23,7 @@ probe_wasm_bindgen() {
 
 do_wasm_bindgen() {
   if download_wasm_bindgen; then
-    note "taken: the project's own release archive"
+    note "taken: its release archive"
   else
     note "no download; compiling it from crates.io instead"
     # Not --locked: its lock file may name a crate version that a registry mirror does not hold.
@@ -33,27 +33,27 @@ do_wasm_bindgen() {
 
 help_wasm_bindgen() { help_cargo_tool; }
 
-# The archive that worker-build would download by itself; it retries for half a minute when it cannot.
-download_wasm_bindgen() (
-  set -e
-  have curl
+# The archive that worker-build would download by itself (it retries for half a minute when it cannot).
+# Chained by &&: called as a condition, it runs without `set -e`.
+download_wasm_bindgen() {
+  local version target name folder=$setup_dir/download
   version=$(wasm_bindgen_version)
   case "$(uname -sm)" in
     "Linux x86_64") target=x86_64-unknown-linux-musl ;;
     "Linux aarch64") target=aarch64-unknown-linux-musl ;;
     "Darwin x86_64") target=x86_64-apple-darwin ;;
     "Darwin arm64") target=aarch64-apple-darwin ;;
-    *) exit 1 ;;
+    *) return 1 ;;
   esac
   name=wasm-bindgen-$version-$target
-  mkdir -p "$setup_dir/bin" "$setup_dir/download"
-  curl --fail --silent --show-error --location --connect-timeout 10 --max-time 120 \
-    --output "$setup_dir/download/$name.tar.gz" \
-    "https://github.com/wasm-bindgen/wasm-bindgen/releases/download/$version/$name.tar.gz"
-  tar -xzf "$setup_dir/download/$name.tar.gz" -C "$setup_dir/download"
-  mv "$setup_dir/download/$name/wasm-bindgen" "$setup_dir/bin/wasm-bindgen"
-  rm -rf "$setup_dir/download"
-)
+  mkdir -p "$setup_dir/bin" "$folder" &&
+    curl --fail --silent --show-error --location --connect-timeout 10 --max-time 120 \
+      --output "$folder/$name.tar.gz" \
+      "https://github.com/wasm-bindgen/wasm-bindgen/releases/download/$version/$name.tar.gz" &&
+    tar -xzf "$folder/$name.tar.gz" -C "$folder" &&
+    mv "$folder/$name/wasm-bindgen" "$setup_dir/bin/wasm-bindgen" &&
+    rm -rf "$folder"
+}
 
 # install_crate NAME VERSION [cargo's flags]: into the project's own folder, by the default toolchain.
 # Little optimised: these tools run for a second, and compiling them so takes half the time. An

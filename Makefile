@@ -1,0 +1,10 @@
+# `make run` starts everything on a simulated market, `make test` proves it; both set up what is missing.
+.PHONY: setup run test fmt lint wasm e2e bench
+setup: ; @scripts/setup
+run: setup ; @node scripts/run.mjs
+test: setup ; @scripts/test
+fmt: ; @cargo fmt --all
+lint: ; @scripts/test lint
+wasm: setup ; @scripts/build-edge
+e2e: setup ; @scripts/test wasm build e2e
+bench: setup ; @scripts/bench
