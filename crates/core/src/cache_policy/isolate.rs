@@ -99,6 +99,8 @@ pub enum Settled {
         /// To be put as `turn`.
         turn: Turn,
     },
+    /// Another flight has taken over meanwhile: put nothing.
+    Overtaken,
 }
 
 /// The state of one isolate. `B` is what the caller keeps with a copy: parsed snapshot, body.
@@ -253,36 +255,40 @@ impl<B> EdgeCache<B> {
         answer: Option<(CopyMeta, B)>,
         jitter: f64,
     ) -> Settled {
+        if self.is_overtaken(*flight) {
+            if let Some(answer) = answer {
+                self.adopt_if_better(now, answer);
+            }
+            return Settled::Overtaken;
+        }
         if let Some(answer) = answer {
             let is_any_fresh = answer.0.was_any_fresh;
             if self.adopt_unless_older(now, answer) {
                 if !is_any_fresh {
                     self.move_on();
                 }
-                return self.succeed(*flight, now);
+                return self.succeed(now);
             }
         }
         self.move_on();
         flight.attempts += 1;
         let left_ms = flight.deadline.ms_since(now);
-        let may_try_next = self.origins > 1
-            && flight.attempts < ATTEMPTS_MAX
-            && left_ms >= SECOND_ATTEMPT_MIN_MS
-            && !self.is_overtaken(*flight);
+        let may_try_next =
+            self.origins > 1 && flight.attempts < ATTEMPTS_MAX && left_ms >= SECOND_ATTEMPT_MIN_MS;
         if may_try_next {
             return Settled::TryNext(self.attempt(left_ms.min(FETCH_MS)));
         }
         let turn = Turn::failed(self.turn.as_ref(), self.id, now, jitter);
         self.turn = Some(turn);
-        self.end(*flight);
+        self.flight = None;
         Settled::Failed { turn }
     }
 
-    fn succeed(&mut self, flight: Flight, now: EdgeMillis) -> Settled {
+    fn succeed(&mut self, now: EdgeMillis) -> Settled {
         let had_failed = self.turn.is_some_and(|turn| turn.fails > 0);
         let turn = Turn::succeeded(self.id, now);
         self.turn = Some(turn);
-        self.end(flight);
+        self.flight = None;
         Settled::Adopted { turn: had_failed.then_some(turn) }
     }
 
@@ -359,11 +365,5 @@ impl<B> EdgeCache<B> {
 
     fn is_overtaken(&self, flight: Flight) -> bool {
         self.flight.is_none_or(|present| present.id != flight.id)
-    }
-
-    fn end(&mut self, flight: Flight) {
-        if !self.is_overtaken(flight) {
-            self.flight = None;
-        }
     }
 }
