@@ -3,7 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Tools built for this project only. CI points it outside the clone, to keep it between runs.
-setup_dir=${PRICECAST_SETUP_DIR:-$root/.setup}
+setup_dir=${SETUP_DIR:-$root/.setup}
 
 # Steps send their own output to a log; what the user should read goes to descriptor 3.
 exec 3>&1

@@ -23,9 +23,9 @@ compiles_to_wasm() {
       --crate-name probe --emit metadata --out-dir "$out" -
 }
 
-# PRICECAST_WASM_STD=debian leaves out the ordinary way (to test the other).
+# SETUP_WASM_STD=debian leaves out the ordinary way (to test the other).
 do_wasm_std() {
-  if [ "${PRICECAST_WASM_STD:-}" != debian ]; then
+  if [ "${SETUP_WASM_STD:-}" != debian ]; then
     if compiles_to_wasm ""; then
       note "the default toolchain has it already"
       echo -n >"$wasm_toolchain_file"
