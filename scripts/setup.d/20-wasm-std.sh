@@ -71,7 +71,8 @@ build_std_from_source() {
 }
 
 help_wasm_std() {
-  echo "With the internet open: rustup target add wasm32-unknown-unknown, then start again."
+  echo "With the internet open: install Rust by https://rustup.rs if 'rustup' is missing, then"
+  echo "rustup target add wasm32-unknown-unknown, and start again."
   echo "Without: on Debian 12, as root: apt-get update && apt-get install --no-install-recommends ${debian_rust[*]}"
   echo "(the library is then copied below /usr/lib/rustlib, so start once as root or with sudo)."
 }
