@@ -1,6 +1,8 @@
-# The two tools that make a Worker out of a wasm file, of the versions that fit our crates.
+# Tools compiled for this project, of the versions that fit it: two that make a Worker out of a
+# wasm file, one that checks dependencies.
 
 worker_build_version=0.8.7
+cargo_deny_version=0.20.2
 
 # wasm-bindgen refuses a file made by another version of itself: the lock file decides.
 wasm_bindgen_version() {
@@ -32,6 +34,14 @@ do_wasm_bindgen() {
 }
 
 help_wasm_bindgen() { help_cargo_tool; }
+
+title_cargo_deny() { echo "cargo-deny $cargo_deny_version, compiled from crates.io (~2 min)"; }
+
+probe_cargo_deny() { [ "$("$setup_dir/bin/cargo-deny" --version)" = "cargo-deny $cargo_deny_version" ]; }
+
+do_cargo_deny() { install_crate cargo-deny "$cargo_deny_version" --locked; }
+
+help_cargo_deny() { help_cargo_tool; }
 
 # The archive that worker-build would download by itself (it retries for half a minute when it cannot).
 # Chained by &&: called as a condition, it runs without `set -e`.
