@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall clock of the simulator, and microseconds since it started.
 #[derive(Debug, Clone, Copy)]
-pub struct SimClock {
+pub(crate) struct SimClock {
     start: Instant,
     start_epoch_us: i64,
 }
@@ -13,38 +13,38 @@ pub struct SimClock {
 impl SimClock {
     /// Starts now.
     #[must_use]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self { start: Instant::now(), start_epoch_us: micros(since_epoch) }
     }
 
     /// Microseconds since the start.
     #[must_use]
-    pub fn elapsed_us(&self) -> i64 {
+    pub(crate) fn elapsed_us(&self) -> i64 {
         micros(self.start.elapsed())
     }
 
     /// Epoch microseconds at the start.
     #[must_use]
-    pub fn start_epoch_us(&self) -> i64 {
+    pub(crate) fn start_epoch_us(&self) -> i64 {
         self.start_epoch_us
     }
 
     /// Epoch microseconds now.
     #[must_use]
-    pub fn now_us(&self) -> i64 {
+    pub(crate) fn now_us(&self) -> i64 {
         self.start_epoch_us.saturating_add(self.elapsed_us())
     }
 
     /// Epoch milliseconds now.
     #[must_use]
-    pub fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.now_us() / 1000
     }
 
     /// The instant at which `elapsed_us` is reached.
     #[must_use]
-    pub fn instant_at(&self, elapsed_us: i64) -> Instant {
+    pub(crate) fn instant_at(&self, elapsed_us: i64) -> Instant {
         self.start + Duration::from_micros(u64::try_from(elapsed_us).unwrap_or(0))
     }
 }
@@ -55,7 +55,7 @@ fn micros(duration: Duration) -> i64 {
 
 /// RFC 3339 in UTC with microseconds, as both exchanges write it: `2026-09-25T17:48:26.844359Z`.
 #[must_use]
-pub fn rfc3339_us(epoch_us: i64) -> String {
+pub(crate) fn rfc3339_us(epoch_us: i64) -> String {
     match jiff::Timestamp::from_microsecond(epoch_us) {
         Ok(timestamp) => format!("{timestamp:.6}"),
         Err(_) => String::from("1970-01-01T00:00:00.000000Z"),
@@ -64,7 +64,7 @@ pub fn rfc3339_us(epoch_us: i64) -> String {
 
 /// Epoch microseconds of an RFC 3339 text with any number of digits, if it is one.
 #[must_use]
-pub fn parse_rfc3339_us(text: &str) -> Option<i64> {
+pub(crate) fn parse_rfc3339_us(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
 }
 

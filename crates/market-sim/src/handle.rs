@@ -120,6 +120,11 @@ impl Handle {
         self.sim.clear();
     }
 
+    /// Ends one fault; says whether it was active.
+    pub fn clear_one(&self, id: u64) -> bool {
+        self.sim.clear_one(id)
+    }
+
     /// The price history of the last minutes.
     #[must_use]
     pub fn truth(&self) -> Truth {

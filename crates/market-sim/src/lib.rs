@@ -23,6 +23,7 @@ mod gate;
 mod handle;
 mod http;
 mod kraken;
+mod limits;
 mod market;
 mod options;
 mod rng;
@@ -31,7 +32,7 @@ mod stats;
 mod truth;
 
 pub use decimal::{Decimal, NotADecimal};
-pub use fault::{Fault, FaultSpec, SpecError, Target};
+pub use fault::{BadNumber, Fault, FaultSpec, SpecError, Target};
 pub use handle::{Handle, StartError, start};
 pub use market::{VENUES, Venue};
 pub use options::{DEFAULT_SYMBOLS, Options, UnknownProduct};

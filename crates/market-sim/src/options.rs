@@ -26,6 +26,9 @@ pub struct Options {
     pub unlisted: Vec<(Venue, String)>,
     /// What Coinbase does with an unknown product in a list.
     pub unknown_product: UnknownProduct,
+    /// Whether the venues' own limits are enforced: 150 Kraken connection attempts per 10 minutes,
+    /// 10 Coinbase requests per second with a burst of 15.
+    pub enforce_limits: bool,
     /// How long a Kraken socket may stay without a subscription or a message.
     pub idle_close: Duration,
 }
@@ -50,6 +53,7 @@ impl Default for Options {
             update_hz: None,
             unlisted: Vec::new(),
             unknown_product: UnknownProduct::LeftOut,
+            enforce_limits: false,
             idle_close: Duration::from_secs(60),
         }
     }

@@ -2,9 +2,11 @@
 //! every connection.
 
 use crate::clock::SimClock;
+use crate::coinbase::Cache;
 use crate::decimal::Decimal;
-use crate::fault::{FaultBoard, FaultSpec, SpecError};
-use crate::market::{Listing, Market, Quote, Tick, Venue};
+use crate::fault::{FaultBoard, FaultSpec, SpecError, crash_ppm};
+use crate::limits::Limits;
+use crate::market::{Listing, Market, Quote, Tick, TickKind, Venue};
 use crate::options::Options;
 use crate::stats::Counters;
 use crate::truth::Truth;
@@ -24,6 +26,8 @@ pub(crate) struct Sim {
     pub(crate) clock: SimClock,
     pub(crate) counters: Counters,
     pub(crate) listings: Vec<Listing>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Cache,
     world: Mutex<World>,
     ticks: broadcast::Sender<Tick>,
     faults: watch::Sender<Arc<FaultBoard>>,
@@ -38,10 +42,12 @@ impl Sim {
     pub(crate) fn new(options: Options, clock: SimClock, market: Market) -> Self {
         let truth = Truth::new(&market, clock.now_ms());
         Self {
-            options,
             clock,
             counters: Counters::default(),
             listings: market.listings().to_vec(),
+            limits: Limits::new(options.enforce_limits),
+            cache: Cache::default(),
+            options,
             world: Mutex::new(World { market, truth }),
             ticks: broadcast::channel(TICK_BUFFER).0,
             faults: watch::Sender::new(Arc::new(FaultBoard::default())),
@@ -112,13 +118,12 @@ impl Sim {
 
     /// Injects a fault; answers with its id.
     pub(crate) fn inject(&self, spec: FaultSpec) -> Result<u64, SpecError> {
-        spec.check(self.listings.iter().map(|listing| listing.symbol.as_str()))?;
-        let held = self.quotes();
-        let mut id = 0;
-        let now_us = self.clock.elapsed_us();
+        let known: Vec<&str> = self.listings.iter().map(|l| l.symbol.as_str()).collect();
+        spec.check(&known)?;
         tracing::info!(fault = %spec.fault, target_venue = ?spec.target, "fault injected");
-        self.change_faults(|board| id = board.inject(spec, now_us, held));
-        Ok(id)
+        let held = self.quotes();
+        let now_us = self.clock.elapsed_us();
+        Ok(self.change_faults(|board| board.inject(spec, now_us, held)))
     }
 
     /// Ends all faults.
@@ -127,8 +132,50 @@ impl Sim {
         self.change_faults(FaultBoard::clear);
     }
 
-    fn change_faults(&self, change: impl FnOnce(&mut FaultBoard)) {
-        self.faults.send_modify(|board| change(Arc::make_mut(board)));
+    /// Ends one fault; says whether it was active.
+    pub(crate) fn clear_one(&self, id: u64) -> bool {
+        self.change_faults(|board| board.clear_one(id))
+    }
+
+    fn change_faults<T>(&self, change: impl FnOnce(&mut FaultBoard) -> T) -> T {
+        // One change at a time, and no tick in between.
+        let mut world = self.world();
+        let before = Arc::clone(&self.faults.borrow());
+        let mut after = before.as_ref().clone();
+        let answer = change(&mut after);
+        self.faults.send_replace(Arc::new(after.clone()));
+        self.follow(&mut world, &before, &after);
+        answer
+    }
+
+    /// What the market does because of a change of faults: a crash begins or ends, and a price
+    /// told wrongly, or rightly again, is told at once instead of at the next tick.
+    fn follow(&self, world: &mut World, before: &FaultBoard, after: &FaultBoard) {
+        let now_us = self.clock.elapsed_us();
+        let epoch_us = self.clock.start_epoch_us() + now_us;
+        for (index, listing) in self.listings.iter().enumerate() {
+            let ppm = crash_ppm(after, &listing.symbol);
+            for tick in world.market.crash(index, ppm, now_us, epoch_us) {
+                self.publish(world, tick);
+            }
+            if before.distortions(&listing.symbol) != after.distortions(&listing.symbol) {
+                self.retell(world, index, now_us, epoch_us);
+            }
+        }
+    }
+
+    fn retell(&self, world: &World, listing: usize, at_us: i64, epoch_us: i64) {
+        let Some(quote) = world.market.quote(Venue::Kraken, listing) else { return };
+        let quote = Quote { at_us: quote.at_us.map(|_| epoch_us), ..quote.as_ref().clone() };
+        let tick = Tick {
+            venue: Venue::Kraken,
+            listing,
+            kind: TickKind::Trade,
+            at_us,
+            quote: Arc::new(quote),
+        };
+        // No receiver is no error: nobody is connected.
+        let _ = self.ticks.send(tick);
     }
 
     /// Drives the market and ends faults whose time is up, for ever.
@@ -139,9 +186,7 @@ impl Sim {
             let now_us = self.clock.elapsed_us();
             let expiry = faults.borrow_and_update().next_expiry();
             if expiry.is_some_and(|at| at <= now_us) {
-                self.change_faults(|board| {
-                    board.expire(now_us);
-                });
+                self.change_faults(|board| board.expire(now_us));
                 continue;
             }
             let due = [next_tick, expiry].into_iter().flatten().min();

@@ -1,5 +1,6 @@
 //! A product object as Coinbase writes it: some forty fields, every decimal a string.
 
+use crate::decimal::Decimal;
 use crate::market::{Listing, Quote};
 use serde::Serialize;
 
@@ -11,16 +12,6 @@ pub(crate) struct Condition {
     pub(crate) trading_disabled: bool,
     pub(crate) cancel_only: bool,
     pub(crate) post_only: bool,
-}
-
-impl Condition {
-    pub(crate) const ONLINE: Self = Self {
-        status: "online",
-        is_disabled: false,
-        trading_disabled: false,
-        cancel_only: false,
-        post_only: false,
-    };
 }
 
 /// The answer of `GET /api/v3/brokerage/market/products`.
@@ -35,7 +26,8 @@ pub(crate) struct ProductList {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Product {
     product_id: String,
-    pub(crate) price: String,
+    /// `None` (JSON `null`) only under a fault.
+    pub(crate) price: Option<String>,
     price_percentage_change_24h: String,
     volume_24h: String,
     volume_percentage_change_24h: String,
@@ -89,11 +81,10 @@ impl Product {
         let symbol = listing.symbol.as_str();
         let id = format!("{symbol}-USD");
         let [_, decimals] = listing.decimals;
-        let increment = crate::decimal::Decimal::new(1, decimals).to_string();
-        let dollars =
-            crate::decimal::Decimal::from_f64(quote.volume.to_f64() * quote.last.to_f64(), 2);
+        let increment = Decimal::new(1, decimals).to_string();
+        let dollars = Decimal::from_f64(quote.volume.to_f64() * quote.last.to_f64(), 2);
         Self {
-            price: quote.last.trimmed().to_string(),
+            price: Some(quote.last.trimmed().to_string()),
             price_percentage_change_24h: quote.change_pct(14).to_string(),
             volume_24h: quote.volume.trimmed().to_string(),
             volume_percentage_change_24h: String::from("12.49274884271996"),

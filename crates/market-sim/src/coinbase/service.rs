@@ -1,83 +1,130 @@
 //! Answering one Coinbase request, or not, as the active faults say.
 
-use super::product::{Condition, Product, ProductList};
-use crate::fault::Fault;
-use crate::http::HttpLink;
-use crate::http::{Request, Response};
+use super::catalogue;
+use crate::fault::{Fault, FaultBoard};
+use crate::http::{HttpLink, Request, Response, failure};
 use crate::market::Venue;
-use crate::options::UnknownProduct;
-use crate::sim::Sim;
 use crate::stats::Counted;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
-const PRODUCTS: &str = "/api/v3/brokerage/market/products";
-const NOT_FOUND: &str = r#"{"error":"NOT_FOUND","error_details":"valid product_id is required","message":"valid product_id is required"}"#;
+const VENUE: Venue = Venue::Coinbase;
+
+/// Bodies of an exchange that is not itself: cut and wrong JSON, other types, nothing.
+const GARBAGE: [&str; 7] = [
+    r#"{"products":[{"product_id":"BTC-USD","price":"#,
+    "null",
+    "[]",
+    r#"{"products":{"BTC-USD":1}}"#,
+    r#"{"products":[42,null,{"product_id":7,"price":[]}]}"#,
+    "CloudFlare proxy restarting",
+    "",
+];
+
+/// What is to be done with the connection.
+enum Fate {
+    Answer(Arc<FaultBoard>),
+    /// RST without an answer.
+    Reset,
+    /// The client has gone.
+    Gone,
+    /// Never answered, for as long as the client waits.
+    Dead,
+}
 
 /// Serves one request; says whether the connection goes on.
 pub(crate) async fn serve_one(link: &mut HttpLink<'_>, request: &Request) -> io::Result<bool> {
-    let sim = std::sync::Arc::clone(link.sim);
-    sim.counters.request(Venue::Coinbase, sim.clock.now_ms());
-    let _in_flight = Counted::in_flight(&sim.counters, Venue::Coinbase);
-    let mut faults = sim.faults();
-    loop {
-        let silent = faults.borrow_and_update().has(Venue::Coinbase, Fault::Silence);
-        if !silent {
-            break;
+    let sim = Arc::clone(link.sim);
+    sim.counters.request(VENUE, sim.clock.now_ms());
+    let _in_flight = Counted::in_flight(&sim.counters, VENUE);
+    let board = match fate(link).await {
+        Fate::Answer(board) => board,
+        Fate::Gone => return Ok(false),
+        Fate::Reset => {
+            link.reset_on_close()?;
+            return Ok(false);
         }
-        tokio::select! {
-            _ = faults.changed() => {}
-            () = link.client_gone() => return Ok(false),
+        Fate::Dead => {
+            link.client_gone().await;
+            return Ok(false);
         }
+    };
+    let now_ms = sim.clock.now_ms();
+    let response = match sim.limits.coinbase(now_ms).or_else(|| failure(&board, VENUE)) {
+        Some(failure) => failure,
+        None => {
+            let answer = catalogue::answer(&sim, &board, request);
+            spoilt(answer, &board, sim.counters.read().coinbase.requests)
+        }
+    };
+    let response = response.with("date", catalogue::http_date(&sim, &board));
+    sim.counters.count(VENUE, |stats| stats.sent += 1);
+    if board.has(VENUE, Fault::TruncatedBody) {
+        link.send_half(&response).await?;
+        return Ok(false);
     }
-    let response = answer(&sim, request);
-    sim.counters.count(Venue::Coinbase, |stats| stats.sent += 1);
     link.send(&response, request.keep_alive()).await?;
     Ok(true)
 }
 
-fn answer(sim: &Sim, request: &Request) -> Response {
-    if request.method != "GET" {
-        return Response::json(405, r#"{"error":"METHOD_NOT_ALLOWED"}"#);
-    }
-    match request.path.strip_prefix(PRODUCTS) {
-        Some("") => list(sim, &request.query_values("product_ids")),
-        Some(rest) => match rest.strip_prefix('/').and_then(|id| find(sim, id)) {
-            Some(index) => match product(sim, index) {
-                Some(product) => Response::of(200, &product),
-                None => Response::json(404, NOT_FOUND),
-            },
-            None => Response::json(404, NOT_FOUND),
-        },
-        None => Response::json(404, r#"{"error":"NOT_FOUND","message":"not found"}"#),
+/// Waits as long as the venue is silent or slow, and says what becomes of the request.
+async fn fate(link: &mut HttpLink<'_>) -> Fate {
+    let mut faults = link.sim.faults();
+    loop {
+        let board = Arc::clone(&faults.borrow_and_update());
+        if link.is_dead(&board) {
+            return Fate::Dead;
+        }
+        if link.is_reset(&board) || cuts(link, &board) {
+            return Fate::Reset;
+        }
+        if !board.has(VENUE, Fault::Silence) {
+            return late(link, board).await;
+        }
+        tokio::select! {
+            _ = faults.changed() => {}
+            () = link.client_gone() => return Fate::Gone,
+        }
     }
 }
 
-fn list(sim: &Sim, asked: &[String]) -> Response {
-    let found: Vec<usize> = asked.iter().filter_map(|id| find(sim, id)).collect();
-    if found.len() < asked.len() && sim.options.unknown_product == UnknownProduct::RefuseAll {
-        return Response::json(404, NOT_FOUND);
+/// Whether the connection is cut instead of answered.
+fn cuts(link: &HttpLink<'_>, board: &FaultBoard) -> bool {
+    let refuse = board.find(VENUE, Fault::Refuse).is_some_and(|f| f.spec.status.is_none());
+    let odd = link.sim.counters.read().coinbase.requests % 2 == 1;
+    board.has(VENUE, Fault::Reset) || refuse || (board.has(VENUE, Fault::Flap) && odd)
+}
+
+async fn late(link: &mut HttpLink<'_>, board: Arc<FaultBoard>) -> Fate {
+    let delay = board.delay(VENUE);
+    if delay == Duration::ZERO {
+        return Fate::Answer(board);
     }
-    let mut products: Vec<Product> = if asked.is_empty() {
-        (0..sim.listings.len()).filter_map(|index| product(sim, index)).collect()
-    } else {
-        found.iter().filter_map(|index| product(sim, *index)).collect()
-    };
-    // The real answer is not in the order of the question either.
-    products.reverse();
-    let num_products = products.len();
-    Response::of(200, &ProductList { products, num_products, pagination: None })
+    let sim = Arc::clone(link.sim);
+    let mut faults = sim.faults();
+    let resets = board.resets(VENUE);
+    tokio::select! {
+        () = sleep(delay) => Fate::Answer(Arc::clone(&sim.faults().borrow())),
+        () = link.client_gone() => Fate::Gone,
+        Ok(_) = faults.wait_for(|now| now.resets(VENUE) > resets) => Fate::Reset,
+    }
 }
 
-fn find(sim: &Sim, id: &str) -> Option<usize> {
-    let symbol = id.strip_suffix("-USD")?;
-    let unlisted =
-        |l: &str| sim.options.unlisted.iter().any(|(v, s)| *v == Venue::Coinbase && s == l);
-    sim.listings.iter().position(|l| l.symbol == symbol && !unlisted(&l.symbol))
-}
-
-fn product(sim: &Sim, index: usize) -> Option<Product> {
-    let quotes = sim.quotes();
-    let listing = sim.listings.get(index)?;
-    let quote = Venue::Coinbase.of(quotes.get(index)?);
-    Some(Product::new(listing, quote, &Condition::ONLINE))
+/// The answer as a broken server sends it.
+fn spoilt(mut response: Response, board: &FaultBoard, turn: u64) -> Response {
+    if board.has(VENUE, Fault::Garbage) {
+        let turn = usize::try_from(turn).unwrap_or(0);
+        response.status = 200;
+        response.body = GARBAGE.get(turn % GARBAGE.len()).unwrap_or(&"").as_bytes().to_vec();
+    }
+    if let Some(fault) = board.find(VENUE, Fault::HugeBody) {
+        // Valid JSON: white space may follow any value.
+        response.body.resize(fault.spec.bytes.unwrap_or(10 * 1024 * 1024), b' ');
+    }
+    if board.has(VENUE, Fault::WrongContentType) {
+        response.content_type = "text/plain; charset=utf-8";
+    }
+    response
 }

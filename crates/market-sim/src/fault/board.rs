@@ -1,9 +1,10 @@
 //! Which faults are active now. Pure: time is an argument.
 
-use super::{Fault, FaultSpec};
+use super::{BadNumber, Fault, FaultSpec};
 use crate::market::{Quote, Venue};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A fault under way.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +22,12 @@ pub(crate) struct ActiveFault {
 impl ActiveFault {
     pub(crate) fn hits(&self, venue: Venue, symbol: &str) -> bool {
         self.spec.target.hits(venue) && self.spec.symbol.as_deref().is_none_or(|s| s == symbol)
+    }
+
+    /// Which impossible price it is the turn of.
+    pub(crate) fn bad_number(&self, turn: usize) -> BadNumber {
+        let all = BadNumber::ALL;
+        self.spec.number.or_else(|| all.get(turn % all.len()).copied()).unwrap_or(BadNumber::Zero)
     }
 }
 
@@ -64,6 +71,13 @@ impl FaultBoard {
         self.active.clear();
     }
 
+    /// Ends one fault; says whether it was active.
+    pub(crate) fn clear_one(&mut self, id: u64) -> bool {
+        let before = self.active.len();
+        self.active.retain(|fault| fault.id != id);
+        before != self.active.len()
+    }
+
     /// Ends the faults whose time is up; says whether there were any.
     pub(crate) fn expire(&mut self, now_us: i64) -> bool {
         let before = self.active.len();
@@ -102,6 +116,27 @@ impl FaultBoard {
         self.find(venue, fault).is_some()
     }
 
+    /// How far the venue's clock is ahead.
+    pub(crate) fn skew_us(&self, venue: Venue) -> i64 {
+        let fault = self.find(venue, Fault::SkewedClock);
+        fault.map_or(0, |fault| fault.spec.skew_ms.unwrap_or(30_000).saturating_mul(1000))
+    }
+
+    /// How late the venue's answers leave.
+    pub(crate) fn delay(&self, venue: Venue) -> Duration {
+        let fault = self.find(venue, Fault::Slow);
+        fault.map_or(Duration::ZERO, |f| Duration::from_millis(f.spec.ms.unwrap_or(2_000)))
+    }
+
+    /// The faults that make prices of `symbol` come out wrong.
+    pub(crate) fn distortions(&self, symbol: &str) -> Vec<u64> {
+        let wrong = [Fault::Spike, Fault::DecimalShift, Fault::BadNumber];
+        let hits = |fault: &&Arc<ActiveFault>| {
+            wrong.contains(&fault.spec.fault) && fault.hits(Venue::Kraken, symbol)
+        };
+        self.active.iter().filter(hits).map(|fault| fault.id).collect()
+    }
+
     /// How many resets there have been; a socket that sees the number grow must go.
     pub(crate) fn resets(&self, venue: Venue) -> u64 {
         *venue.of(&self.resets)
@@ -116,4 +151,43 @@ impl FaultBoard {
 fn micros(seconds: f64) -> i64 {
     let micros = crate::decimal::Decimal::from_f64(seconds, 6).units();
     i64::try_from(micros).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Target;
+
+    #[test]
+    fn a_fault_with_seconds_ends_by_itself_and_not_before() {
+        let mut board = FaultBoard::default();
+        let spec = FaultSpec::new(Target::Kraken, Fault::Silence).seconds(1.5);
+        board.inject(spec, 1_000_000, Vec::new());
+        board.inject(FaultSpec::new(Target::Both, Fault::Slow), 0, Vec::new());
+        assert_eq!(board.next_expiry(), Some(2_500_000));
+        assert!(!board.expire(2_499_999));
+        assert!(board.expire(2_500_000));
+        assert!(!board.has(Venue::Kraken, Fault::Silence));
+        assert!(board.has(Venue::Coinbase, Fault::Slow), "the other one stays");
+    }
+
+    #[test]
+    fn a_reset_without_seconds_is_counted_and_does_not_stay() {
+        let mut board = FaultBoard::default();
+        board.inject(FaultSpec::new(Target::Kraken, Fault::Reset), 0, Vec::new());
+        assert!(board.active().is_empty());
+        assert_eq!((board.resets(Venue::Kraken), board.resets(Venue::Coinbase)), (1, 0));
+        board.inject(FaultSpec::new(Target::Both, Fault::Reset).seconds(1.0), 0, Vec::new());
+        assert!(board.has(Venue::Coinbase, Fault::Reset));
+    }
+
+    #[test]
+    fn one_fault_can_be_ended_alone() {
+        let mut board = FaultBoard::default();
+        let id = board.inject(FaultSpec::new(Target::Kraken, Fault::Silence), 0, Vec::new());
+        board.inject(FaultSpec::new(Target::Coinbase, Fault::Silence), 0, Vec::new());
+        assert!(board.clear_one(id) && !board.clear_one(id));
+        assert!(!board.has(Venue::Kraken, Fault::Silence));
+        assert!(board.has(Venue::Coinbase, Fault::Silence));
+    }
 }

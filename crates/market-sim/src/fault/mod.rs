@@ -4,10 +4,12 @@
 //! [`FaultBoard`] and misbehaves accordingly.
 
 mod board;
+mod distort;
 mod spec;
 
 pub(crate) use board::{ActiveFault, FaultBoard};
-pub use spec::{FaultSpec, SpecError, Target};
+pub(crate) use distort::{crash_ppm, said};
+pub use spec::{BadNumber, FaultSpec, SpecError, Target};
 
 use crate::market::{VENUES, Venue};
 use serde::{Deserialize, Serialize};
@@ -54,15 +56,67 @@ macro_rules! faults {
 }
 
 const BOTH: &[Venue] = &VENUES;
+const KRAKEN: &[Venue] = &[Venue::Kraken];
+const COINBASE: &[Venue] = &[Venue::Coinbase];
 
 faults! {
     /// Sockets stay open and nothing is sent, not even acks; on clearing everything goes on and
-    /// what was asked meanwhile is answered.
+    /// what was asked meanwhile is answered. New sockets are accepted and stay mute.
     Silence = "silence", on BOTH, symbol false, params &[];
-    /// As `silence`, but the sockets open or opened meanwhile are never answered again.
+    /// The sockets open or opened meanwhile are never answered again, even after clearing.
     HalfOpen = "half-open", on BOTH, symbol false, params &[];
     /// A TCP RST of every open socket, once; with `seconds`, of each new one too.
     Reset = "reset", on BOTH, symbol false, params &[];
+    /// New connections get a RST, or the HTTP `status`; open ones go on.
+    Refuse = "refuse", on BOTH, symbol false, params &["status"];
+    /// Connections drop `ms` after they are made (Kraken); every other request is cut (Coinbase).
+    Flap = "flap", on BOTH, symbol false, params &["ms"];
+    /// Everything leaves `ms` late.
+    Slow = "slow", on BOTH, symbol false, params &["ms"];
+    /// Noise instead of ticker frames, or instead of the body.
+    Garbage = "garbage", on BOTH, symbol false, params &[];
+    /// Subscriptions are accepted and nothing follows: no snapshot, no update, no heartbeat unless
+    /// `heartbeats` says so.
+    AckButNoData = "ack-but-no-data", on KRAKEN, symbol false, params &["heartbeats"];
+    /// The feed of a symbol stands still while the truth moves: no frames on Kraken (a new
+    /// subscription is acked without a snapshot), the same price and volume on Coinbase.
+    FrozenSymbol = "frozen-symbol", on BOTH, symbol true, params &[];
+    /// `system: maintenance` and no ticker updates; products disabled.
+    Maintenance = "maintenance", on BOTH, symbol false, params &[];
+    /// `system: cancel_only` and no ticker updates; products `cancel_only`.
+    CancelOnly = "cancel-only", on BOTH, symbol false, params &[];
+    /// `system: post_only` and no ticker updates; products `post_only`.
+    PostOnly = "post-only", on BOTH, symbol false, params &[];
+    /// A `system`, or a product `status`, that no documentation knows.
+    UnknownSystem = "unknown-system", on BOTH, symbol false, params &[];
+    /// The symbol does not exist: subscriptions refused, product unknown.
+    RejectSymbol = "reject-symbol", on BOTH, symbol true, params &[];
+    /// The symbol ends: its subscription goes quiet and a new one is refused; product `delisted`.
+    DelistSymbol = "delist-symbol", on BOTH, symbol true, params &[];
+    /// Prices `percent` too high on this venue only.
+    Spike = "spike", on BOTH, symbol true, params &["percent"];
+    /// The decimal point `power` digits too far right on this venue only.
+    DecimalShift = "decimal-shift", on BOTH, symbol true, params &["power"];
+    /// The market itself moves by `percent`, on both venues, for as long as the fault lasts.
+    CrashOnBoth = "crash-on-both", on BOTH, symbol true, params &["percent"];
+    /// Zero, negative and other impossible prices, in turn or only the `number` named.
+    BadNumber = "bad-number", on BOTH, symbol true, params &["number"];
+    /// 429 with `Retry-After: retry_after_s` to requests and upgrades.
+    TooManyRequests = "429", on BOTH, symbol false, params &["retry_after_s"];
+    /// A server error, `status`, to requests and upgrades.
+    ServerError = "5xx", on BOTH, symbol false, params &["status"];
+    /// An HTML page with `status` to requests and upgrades.
+    Html = "html", on BOTH, symbol false, params &["status"];
+    /// A body, or one frame to each socket, of `bytes`.
+    HugeBody = "huge-body", on BOTH, symbol false, params &["bytes"];
+    /// Event times and answer times are `skew_ms` off.
+    SkewedClock = "skewed-clock", on BOTH, symbol false, params &["skew_ms"];
+    /// Every answer repeats what was true when the fault began.
+    StaleBackend = "stale-backend", on COINBASE, symbol false, params &[];
+    /// Half a body, then the connection closes; half of each ticker frame.
+    TruncatedBody = "truncated-body", on BOTH, symbol false, params &[];
+    /// JSON called `text/plain`; ticker frames sent as binary.
+    WrongContentType = "wrong-content-type", on BOTH, symbol false, params &[];
 }
 
 impl fmt::Display for Fault {

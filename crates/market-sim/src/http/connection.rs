@@ -3,6 +3,7 @@
 use super::{ParseError, Request, Response, parse};
 use crate::coinbase;
 use crate::control;
+use crate::fault::{Fault, FaultBoard};
 use crate::kraken;
 use crate::market::Venue;
 use crate::sim::Sim;
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 /// Serves one connection to its end.
 pub(crate) async fn serve(sim: Arc<Sim>, stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut link = HttpLink { sim: &sim, stream, buffer: Vec::new(), resets_seen: None };
+    let mut link = HttpLink { sim: &sim, stream, buffer: Vec::new(), coinbase: None };
     let mut open = None;
     loop {
         let request = match link.next_request().await? {
@@ -34,7 +35,7 @@ pub(crate) async fn serve(sim: Arc<Sim>, stream: TcpStream) -> io::Result<()> {
             if open.is_none() {
                 sim.counters.attempt(Venue::Coinbase, sim.clock.now_ms());
                 open = Some(Counted::open(&sim.counters, Venue::Coinbase));
-                link.watch_resets();
+                link.is_for_coinbase();
             }
             if !coinbase::serve_one(&mut link, &request).await? {
                 return Ok(());
@@ -51,8 +52,14 @@ pub(crate) struct HttpLink<'a> {
     pub(crate) sim: &'a Arc<Sim>,
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// On a connection that has asked Coinbase something: resets there were before it did.
-    resets_seen: Option<u64>,
+    /// Set on a connection that has asked Coinbase something.
+    coinbase: Option<Before>,
+}
+
+/// Faults there were before a connection became Coinbase's.
+struct Before {
+    resets: u64,
+    half_opens: u64,
 }
 
 enum Incoming {
@@ -73,7 +80,8 @@ impl HttpLink<'_> {
                 Err(error) => return Ok(Incoming::Malformed(error)),
             }
             let mut faults = self.sim.faults();
-            if self.is_reset(faults.borrow_and_update().resets(Venue::Coinbase)) {
+            let board = Arc::clone(&faults.borrow_and_update());
+            if self.is_reset(&board) {
                 self.stream.set_zero_linger()?;
                 return Ok(Incoming::Gone);
             }
@@ -83,17 +91,29 @@ impl HttpLink<'_> {
                         return Ok(Incoming::Gone);
                     }
                 }
-                _ = faults.changed(), if self.resets_seen.is_some() => {}
+                _ = faults.changed(), if self.coinbase.is_some() => {}
             }
         }
     }
 
-    fn watch_resets(&mut self) {
-        self.resets_seen = Some(self.sim.faults().borrow().resets(Venue::Coinbase));
+    /// From now on Coinbase's faults hit this connection.
+    fn is_for_coinbase(&mut self) {
+        let board = Arc::clone(&self.sim.faults().borrow());
+        // A connection made while half-open faults are active is dead from its start.
+        let active = u64::from(board.has(Venue::Coinbase, Fault::HalfOpen));
+        let half_opens = board.half_opens(Venue::Coinbase).saturating_sub(active);
+        self.coinbase = Some(Before { resets: board.resets(Venue::Coinbase), half_opens });
     }
 
-    fn is_reset(&self, resets: u64) -> bool {
-        self.resets_seen.is_some_and(|seen| resets > seen)
+    /// Whether a reset has come since.
+    pub(crate) fn is_reset(&self, board: &FaultBoard) -> bool {
+        self.coinbase.as_ref().is_some_and(|before| board.resets(Venue::Coinbase) > before.resets)
+    }
+
+    /// Whether a half-open fault has killed this connection for good.
+    pub(crate) fn is_dead(&self, board: &FaultBoard) -> bool {
+        let before = self.coinbase.as_ref();
+        before.is_some_and(|before| board.half_opens(Venue::Coinbase) > before.half_opens)
     }
 
     async fn refuse(&mut self, error: ParseError) -> io::Result<()> {
@@ -104,9 +124,15 @@ impl HttpLink<'_> {
 
     /// Sends a whole answer.
     pub(crate) async fn send(&mut self, response: &Response, keep_alive: bool) -> io::Result<()> {
-        let mut bytes = response.head(keep_alive).into_bytes();
-        bytes.extend_from_slice(&response.body);
-        self.stream.write_all(&bytes).await
+        self.stream.write_all(&response.bytes(keep_alive)).await
+    }
+
+    /// Sends half of the body its head promises, and closes.
+    pub(crate) async fn send_half(&mut self, response: &Response) -> io::Result<()> {
+        let bytes = response.bytes(true);
+        let cut = bytes.len() - response.body.len().div_ceil(2);
+        self.stream.write_all(bytes.get(..cut).unwrap_or_default()).await?;
+        self.stream.shutdown().await
     }
 
     /// Ends when the client goes away; what it sends meanwhile is kept for later.

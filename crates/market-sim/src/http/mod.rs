@@ -4,9 +4,11 @@
 //! answer that never comes, a RST. No chunked requests, no trailers, no TLS.
 
 mod connection;
+mod failure;
 mod request;
 mod response;
 
 pub(crate) use connection::{HttpLink, serve};
+pub(crate) use failure::failure;
 pub(crate) use request::{ParseError, Request, parse};
 pub(crate) use response::Response;

@@ -33,8 +33,14 @@ impl Response {
         self
     }
 
-    /// Status line and headers.
-    pub(crate) fn head(&self, keep_alive: bool) -> String {
+    /// The whole answer.
+    pub(crate) fn bytes(&self, keep_alive: bool) -> Vec<u8> {
+        let mut bytes = self.head(keep_alive).into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    fn head(&self, keep_alive: bool) -> String {
         let mut head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: {}\r\ncontent-length: {}\r\n",
             self.status,

@@ -2,11 +2,13 @@
 //!
 //! Absent on purpose: every other channel, authentication, compression, v1.
 
-mod connection;
+mod link;
 mod messages;
+mod noise;
 mod session;
+mod upgrade;
 
-pub(crate) use connection::serve;
+pub(crate) use upgrade::serve;
 
 /// Where the socket is, as on `wss://ws.kraken.com/v2`.
 pub(crate) const PATH: &str = "/v2";

@@ -1,17 +1,15 @@
 //! What one Kraken socket has subscribed to, and the answer to each request. Pure.
 
 use super::messages::{self, Params, Probe, Request, Times, Trigger};
-use crate::fault::FaultBoard;
-use crate::market::{Listing, Quote, Venue};
+use crate::fault::{Fault, FaultBoard};
+use crate::market::{Listing, Venue};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// All a request is answered from.
 pub(crate) struct View<'a> {
     pub(crate) listings: &'a [Listing],
     /// Symbols that exist, but not on that venue.
     pub(crate) unlisted: &'a [(Venue, String)],
-    pub(crate) quotes: &'a [[Arc<Quote>; 2]],
     pub(crate) faults: &'a FaultBoard,
     pub(crate) times: Times,
 }
@@ -29,7 +27,14 @@ pub(crate) enum Reply {
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     subscriptions: BTreeMap<usize, Trigger>,
-    accepted: u64,
+    counts: Counts,
+}
+
+/// Symbols in subscribe messages so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) asked: u64,
+    pub(crate) accepted: u64,
 }
 
 impl Session {
@@ -38,15 +43,15 @@ impl Session {
         self.subscriptions.get(&listing).copied()
     }
 
-    /// Listings subscribed now.
-    pub(crate) fn subscribed(&self) -> impl Iterator<Item = usize> + '_ {
-        self.subscriptions.keys().copied()
+    /// How many subscriptions were asked for and accepted.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Whether anything was ever subscribed: from then on there are heartbeats, and the socket is
     /// not closed for idleness.
     pub(crate) fn is_established(&self) -> bool {
-        self.accepted > 0
+        self.counts.accepted > 0
     }
 
     /// Answers one text message.
@@ -101,6 +106,7 @@ impl Session {
             let (pair, times) = (Some(pair), view.times);
             vec![Reply::Answer(messages::refused(&error, "subscribe", pair, req_id, times))]
         };
+        self.counts.asked += 1;
         let trigger = match params.event_trigger.as_deref() {
             None | Some("trades") => Trigger::Trades,
             Some("bbo") => Trigger::Bbo,
@@ -114,11 +120,11 @@ impl Session {
             return refuse(String::from("Already subscribed"));
         }
         self.subscriptions.insert(listing, trigger);
-        self.accepted += 1;
+        self.counts.accepted += 1;
         let snapshot = params.snapshot.unwrap_or(true);
         let ack = messages::subscribed(pair, trigger, snapshot, req_id, view.times);
         let mut replies = vec![Reply::Answer(ack)];
-        if snapshot {
+        if snapshot && has_snapshot(listing, view) {
             replies.push(Reply::Snapshot(listing));
         }
         replies
@@ -146,13 +152,24 @@ fn find(pair: &str, view: &View<'_>) -> Result<usize, String> {
         return Err(format!("Currency pair not in ISO 4217-A3 format {pair}"));
     };
     let left_out = |symbol: &str| {
+        let refused = |fault| view.faults.find_for(Venue::Kraken, fault, symbol).is_some();
         view.unlisted.iter().any(|(venue, name)| *venue == Venue::Kraken && name == symbol)
+            || refused(Fault::RejectSymbol)
+            || refused(Fault::DelistSymbol)
     };
     let listed = |l: &Listing| l.symbol == base && !left_out(&l.symbol);
     match view.listings.iter().position(listed) {
         Some(index) if quote == "USD" => Ok(index),
         _ => Err(format!("Currency pair not supported {pair}")),
     }
+}
+
+/// A feed that brings no updates brings no snapshot either.
+fn has_snapshot(listing: usize, view: &View<'_>) -> bool {
+    let frozen = view.listings.get(listing).is_some_and(|listing| {
+        view.faults.find_for(Venue::Kraken, Fault::FrozenSymbol, &listing.symbol).is_some()
+    });
+    !frozen && !view.faults.has(Venue::Kraken, Fault::AckButNoData)
 }
 
 fn refuse(error: &str, method: &str, req_id: Option<i64>, view: &View<'_>) -> Vec<Reply> {

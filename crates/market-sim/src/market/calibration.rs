@@ -9,7 +9,7 @@ use crate::rng::fnv1a;
 
 /// The statistics the generator starts from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// Full name, as Coinbase's `base_name`.
     pub name: String,
     /// Price in dollars at the start.
@@ -29,7 +29,7 @@ pub struct Calibration {
 impl Calibration {
     /// Decimals of the price on `venue`.
     #[must_use]
-    pub fn decimals(&self, venue: Venue) -> u32 {
+    pub(crate) fn decimals(&self, venue: Venue) -> u32 {
         let [kraken, coinbase] = self.price_decimals;
         match venue {
             Venue::Kraken => kraken,
@@ -41,7 +41,7 @@ impl Calibration {
 /// The calibration of a symbol: real figures for the five known coins, something plausible and
 /// always the same for any other name.
 #[must_use]
-pub fn calibration(symbol: &str) -> Calibration {
+pub(crate) fn calibration(symbol: &str) -> Calibration {
     let known =
         |name: &str, price, volatility, decimals, trades: f64, book: f64, volume: [f64; 2]| {
             Calibration {

@@ -4,14 +4,14 @@
 //! a fault distorts what a venue *says*, this is what is true. The one exception, a crash, is a
 //! move of the market itself.
 
-pub mod calibration;
+pub(crate) mod calibration;
 mod generator;
 mod quote;
 pub(crate) mod rolling;
 mod walk;
 
 pub(crate) use generator::{Generator, Pace};
-pub use quote::Quote;
+pub(crate) use quote::Quote;
 
 use crate::decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl fmt::Display for Venue {
 
 /// Why a venue's record changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TickKind {
+pub(crate) enum TickKind {
     /// A trade: `last`, volume and count move. Sent to subscribers of both triggers.
     Trade,
     /// Only the best bid or ask moved. Sent to `event_trigger: "bbo"` only.
@@ -86,7 +86,7 @@ pub enum TickKind {
 
 /// A change of one venue's record of one symbol.
 #[derive(Debug, Clone)]
-pub struct Tick {
+pub(crate) struct Tick {
     /// Which venue.
     pub venue: Venue,
     /// Index into [`Market::listings`].
@@ -101,7 +101,7 @@ pub struct Tick {
 
 /// A symbol traded here, the same on both venues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// Canonical symbol, e.g. `BTC`; the pairs are `BTC/USD` and `BTC-USD`.
     pub symbol: String,
     /// Full name, e.g. `Bitcoin`.
@@ -119,7 +119,7 @@ pub(crate) trait TickSource: Send {
 }
 
 /// The current record of every venue and symbol.
-pub struct Market {
+pub(crate) struct Market {
     listings: Vec<Listing>,
     source: Box<dyn TickSource>,
     quotes: Vec<[Arc<Quote>; 2]>,
@@ -141,18 +141,18 @@ impl Market {
 
     /// The symbols traded, in configured order.
     #[must_use]
-    pub fn listings(&self) -> &[Listing] {
+    pub(crate) fn listings(&self) -> &[Listing] {
         &self.listings
     }
 
     /// When the next tick is due, in µs since the start.
     #[must_use]
-    pub fn next_at(&self) -> Option<i64> {
+    pub(crate) fn next_at(&self) -> Option<i64> {
         self.source.next_at()
     }
 
     /// Every tick due by `now_us`, in the order of time.
-    pub fn advance(&mut self, now_us: i64) -> Vec<Tick> {
+    pub(crate) fn advance(&mut self, now_us: i64) -> Vec<Tick> {
         let mut ticks = Vec::new();
         while self.source.next_at().is_some_and(|at| at <= now_us) {
             let Some(tick) = self.source.next_tick() else { break };
@@ -178,47 +178,42 @@ impl Market {
 
     /// What `venue` truthfully says about a listing now.
     #[must_use]
-    pub fn quote(&self, venue: Venue, listing: usize) -> Option<&Arc<Quote>> {
+    pub(crate) fn quote(&self, venue: Venue, listing: usize) -> Option<&Arc<Quote>> {
         self.quotes.get(listing).map(|pair| venue.of(pair))
     }
 
     /// All records, indexed like the listings and [`VENUES`].
     #[must_use]
-    pub fn quotes(&self) -> &[[Arc<Quote>; 2]] {
+    pub(crate) fn quotes(&self) -> &[[Arc<Quote>; 2]] {
         &self.quotes
     }
 
-    /// Moves the market of one listing (or all) to `ppm` millionths of its path on both venues, at
-    /// once; a million brings it back. Answers with the ticks of the move.
-    pub fn crash(
+    /// Moves the market of a listing to `ppm` millionths of its path on both venues, at once; a
+    /// million brings it back. Answers with the ticks of the move.
+    pub(crate) fn crash(
         &mut self,
-        listing: Option<usize>,
+        listing: usize,
         ppm: i128,
         now_us: i64,
         epoch_us: i64,
     ) -> Vec<Tick> {
-        let mut ticks = Vec::new();
-        for index in 0..self.listings.len() {
-            if listing.is_some_and(|only| only != index) {
-                continue;
-            }
-            let Some(factor) = self.factors.get_mut(index) else { continue };
-            let before = std::mem::replace(factor, ppm.max(1));
-            if before == ppm.max(1) {
-                continue;
-            }
-            for venue in VENUES {
-                let Some(quote) = self.quote(venue, index) else { continue };
-                let mut quote = crashed(quote, ppm.max(1), before);
-                quote.at_us = quote.at_us.map(|_| epoch_us);
-                ticks.push(self.put(venue, index, quote, now_us));
-            }
+        let Some(factor) = self.factors.get_mut(listing) else { return Vec::new() };
+        let before = std::mem::replace(factor, ppm.max(1));
+        if before == ppm.max(1) {
+            return Vec::new();
         }
-        ticks
+        VENUES
+            .into_iter()
+            .filter_map(|venue| {
+                let mut quote = crashed(self.quote(venue, listing)?, ppm.max(1), before);
+                quote.at_us = quote.at_us.map(|_| epoch_us);
+                Some(self.put(venue, listing, quote, now_us))
+            })
+            .collect()
     }
 
     /// Makes `price` the venue's last price until its next tick.
-    pub fn set_price(
+    pub(crate) fn set_price(
         &mut self,
         venue: Venue,
         listing: usize,

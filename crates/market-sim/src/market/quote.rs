@@ -4,7 +4,7 @@ use crate::decimal::Decimal;
 
 /// A full ticker record of one venue. Both faces are encoded from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quote {
+pub(crate) struct Quote {
     /// Last trade price.
     pub last: Decimal,
     /// Best bid.
@@ -34,19 +34,19 @@ pub struct Quote {
 impl Quote {
     /// 24 h change in quote currency.
     #[must_use]
-    pub fn change(&self) -> Decimal {
+    pub(crate) fn change(&self) -> Decimal {
         self.last.minus(self.base)
     }
 
     /// 24 h change in percent with `scale` decimals.
     #[must_use]
-    pub fn change_pct(&self, scale: u32) -> Decimal {
+    pub(crate) fn change_pct(&self, scale: u32) -> Decimal {
         self.last.percent_above(self.base, scale)
     }
 
     /// The same record with `last`, `bid` and `ask` multiplied by `numerator / denominator`.
     #[must_use]
-    pub fn scaled(&self, numerator: i128, denominator: i128) -> Self {
+    pub(crate) fn scaled(&self, numerator: i128, denominator: i128) -> Self {
         let scale = |price: Decimal| price.times_ratio(numerator, denominator);
         Self { last: scale(self.last), bid: scale(self.bid), ask: scale(self.ask), ..self.clone() }
     }
