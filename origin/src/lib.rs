@@ -1,1 +1,29 @@
-//! origin
+//! The origin of Pricecast: one well-behaved client of two exchanges, one published snapshot,
+//! served over HTTP.
+//!
+//! ```text
+//! exchange/kraken ─┐ Received{at, SourceEvent}           (I/O; bytes in)
+//! exchange/coinbase ┴─▶ ingest ─▶ core::Aggregator ─▶ core::Publisher ─ Snapshot
+//!                    ─▶ snapshot::Store ─ bytes, ETags ─▶ http ═ HTTP ═▶ edge
+//! ```
+//!
+//! What is absent here, on purpose: every decision about prices, sources and freshness (they are
+//! in `pricecast-core`), and the shape of the JSON (it is in `pricecast-wire`).
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod exchange;
+pub mod http;
+pub mod ingest;
+pub mod metrics;
+pub mod persist;
+pub mod retry_after;
+pub mod shutdown;
+pub mod snapshot;
+pub mod telemetry;
+#[cfg(test)]
+mod test_support;
+
+/// How we introduce ourselves to the exchanges.
+pub const USER_AGENT: &str = concat!("pricecast/", env!("CARGO_PKG_VERSION"));

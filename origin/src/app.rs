@@ -1,0 +1,238 @@
+//! The only wiring: listeners, channels, tasks, and the order in which they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use pricecast_core::{Aggregator, FeedConfig, Publisher, Snapshot, duration_ms};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::exchange::coinbase::{Client, CoinbasePoller};
+use crate::exchange::kraken::KrakenStream;
+use crate::exchange::{QUEUE_LEN, tls};
+use crate::http::server::{ServeOptions, serve};
+use crate::http::{Site, StateHealth, metrics_router, router};
+use crate::ingest::Ingest;
+use crate::metrics::Metrics;
+use crate::persist::Persist;
+use crate::snapshot::Store;
+use crate::snapshot::state::{Found, StateDir, next_epoch, restorable};
+
+/// Wishes of the aggregator that may wait for the Kraken adapter.
+const ACTIONS_LEN: usize = 16;
+/// Nobody but a scraper asks there.
+const METRICS_CONNECTIONS_MAX: usize = 16;
+
+/// The bound ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// The public face.
+    pub http: TcpListener,
+    /// The metrics.
+    pub metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Binds what `config` names; port 0 takes any.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; the message names it.
+    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind = async |key: &str, address| {
+            let listener = TcpListener::bind(address).await;
+            listener.with_context(|| format!("listen on {address} ({key})"))
+        };
+        let http = bind("http.listen", config.http.listen).await?;
+        let metrics = bind("metrics.listen", config.metrics.listen).await?;
+        Ok(Self { http, metrics })
+    }
+}
+
+/// Runs the origin until `stop` is called, then drains and saves.
+///
+/// # Errors
+/// When a task ends that should run for ever.
+pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let metrics = Arc::new(Metrics::default());
+    let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
+    let state_health = Arc::new(StateHealth::default());
+    let state = StateDir::new(&config.state_dir);
+    let last = load(&state, &clock);
+    announce(&config, &listeners)?;
+
+    let mut tasks = Tasks::default();
+    spawn_ingestion(&mut tasks, &config, &clock, &store, &metrics, last.as_ref())?;
+    tasks.spawn("clock", keep_clock(clock.clone(), Arc::clone(&metrics)));
+    let persist = Persist {
+        state,
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        health: Arc::clone(&state_health),
+        metrics: Arc::clone(&metrics),
+    };
+    tasks.spawn("state", persist.clone().run());
+
+    let site =
+        Site::new(&config, clock.clone(), Arc::clone(&store), Arc::clone(&metrics), state_health);
+    let options =
+        ServeOptions { connections_max: config.http.connections_max, drain: config.http.drain };
+    let face = router(Arc::new(site));
+    // Metrics stay readable while the face drains.
+    let drained = CancellationToken::new();
+    let serving =
+        serve(listeners.http, face, options, Arc::clone(&metrics), stop.clone());
+    let metrics_face = metrics_router(Arc::clone(&metrics), store, clock);
+    let metrics_options =
+        ServeOptions { connections_max: METRICS_CONNECTIONS_MAX, drain: Duration::ZERO };
+    tasks.spawn(
+        "metrics",
+        serve(listeners.metrics, metrics_face, metrics_options, metrics, drained.clone()),
+    );
+
+    let outcome = tokio::select! {
+        () = serving => Ok(()),
+        dead = tasks.next_end() => Err(dead),
+    };
+    persist.save_now();
+    drained.cancel();
+    match outcome {
+        Ok(()) => {
+            info!("stopped: requests finished, last known prices saved");
+            Ok(())
+        }
+        Err(dead) => bail!("the task {dead:?} ended, which it never should; going down"),
+    }
+}
+
+fn spawn_ingestion(
+    tasks: &mut Tasks,
+    config: &Config,
+    clock: &Clock,
+    store: &Arc<Store>,
+    metrics: &Arc<Metrics>,
+    last: Option<&Snapshot>,
+) -> anyhow::Result<()> {
+    let interval_ms = duration_ms(config.coinbase.interval);
+    let mut aggregator = Aggregator::new(FeedConfig {
+        symbols: config.symbols.clone(),
+        coinbase_interval_ms: interval_ms,
+        poll_after_ms: u32::try_from(duration_ms(config.poll_after)).unwrap_or(u32::MAX),
+    });
+    let now = clock.now();
+    if let Some(last) = last {
+        aggregator.restore(&restorable(last, now));
+    }
+    let (events, received) = mpsc::channel(QUEUE_LEN);
+    let (actions, wanted) = mpsc::channel(ACTIONS_LEN);
+    let (live, any_source_live) = watch::channel(false);
+    let mut ingest = Ingest {
+        events: received,
+        actions,
+        any_source_live: live,
+        clock: clock.clone(),
+        aggregator,
+        publisher: Publisher::new(next_epoch(now, last)),
+        store: Arc::clone(store),
+        metrics: Arc::clone(metrics),
+    };
+    // Last known prices are served from the first request on.
+    ingest.conclude(now);
+    tasks.spawn("ingest", ingest.run());
+    let tls = tls::client_config().context("set up TLS")?;
+    let kraken = KrakenStream {
+        url: config.kraken.url.to_string(),
+        symbols: config.symbols.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        actions: wanted,
+        metrics: Arc::clone(metrics),
+        tls: Arc::new(tls.clone()),
+    };
+    tasks.spawn("kraken", kraken.run());
+    let coinbase = CoinbasePoller {
+        client: Client::new(&config.coinbase.url, tls).context("set up the Coinbase client")?,
+        symbols: config.symbols.clone(),
+        interval_ms,
+        clock: clock.clone(),
+        events,
+        any_source_live,
+        metrics: Arc::clone(metrics),
+    };
+    tasks.spawn("coinbase", coinbase.run());
+    Ok(())
+}
+
+/// The last known prices of an earlier run, if there are any to be used.
+fn load(state: &StateDir, clock: &Clock) -> Option<Snapshot> {
+    let path = state.path().display();
+    match state.load(clock.now()) {
+        Found::Nothing => None,
+        Found::Snapshot(snapshot) => {
+            info!(prices = snapshot.prices.len(), "last known prices read from {path}");
+            Some(*snapshot)
+        }
+        Found::Unusable { error, kept_as } => {
+            let kept_as = kept_as.map_or("left in place".to_owned(), |p| format!("kept as {}", p.display()));
+            warn!(error = %error, "last known prices in {path} are unusable ({error}); {kept_as}");
+            None
+        }
+    }
+}
+
+fn announce(config: &Config, listeners: &Listeners) -> anyhow::Result<()> {
+    let http = listeners.http.local_addr().context("ask for the bound address")?;
+    let metrics = listeners.metrics.local_addr().context("ask for the bound address")?;
+    if !config.is_real_market() {
+        warn!(
+            kraken = %config.kraken.url,
+            coinbase = %config.coinbase.url,
+            "the market is not the real one: every answer says Pricecast-Market: custom"
+        );
+    }
+    info!(%http, %metrics, version = env!("CARGO_PKG_VERSION"), "pricecast-origin listens on http://{http}");
+    Ok(())
+}
+
+async fn keep_clock(clock: Clock, metrics: Arc<Metrics>) {
+    let mut watch = clock::WallWatch::default();
+    let mut every = tokio::time::interval(clock::CORRECT_EVERY);
+    loop {
+        every.tick().await;
+        let ahead_ms = clock.correct();
+        metrics.clock_ahead(ahead_ms);
+        if watch.is_news(ahead_ms) {
+            warn!(ahead_ms, "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second");
+        }
+    }
+}
+
+/// The tasks that run for ever, by name.
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<&'static str>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.set.spawn(async move {
+            task.await;
+            name
+        });
+    }
+
+    /// The name of the first that ends; a panic has none left.
+    async fn next_end(&mut self) -> String {
+        match self.set.join_next().await {
+            Some(Ok(name)) => name.to_owned(),
+            Some(Err(error)) => error.to_string(),
+            None => "none".to_owned(),
+        }
+    }
+}

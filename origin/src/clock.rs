@@ -1,0 +1,213 @@
+//! The one process clock, and the only place in the origin that reads the machine's clocks.
+//!
+//! Wall time is read once and from then on advanced by the monotonic clock. A wall clock that is
+//! set anew moves our stamps by at most 50 ms per second and never backwards: so an age is
+//! always a difference of honest instants, whatever an operator or NTP does to the machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use pricecast_core::UnixMillis;
+
+/// How fast the process clock may be moved towards the wall clock.
+const SLEW_US_PER_S: i64 = 50_000;
+/// A correction lasts so long and no longer: if nobody corrects any more, the clock runs true.
+const CORRECTION_LASTS_US: i64 = 1_000_000;
+/// How often the clock is to be compared with the wall.
+pub const CORRECT_EVERY: Duration = Duration::from_secs(1);
+
+/// A stretch of the clock: where it stood when the stretch began, and how fast it is slewed.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// Monotonic reading at which it began, µs.
+    since_us: i64,
+    /// What the process clock said then, µs since the epoch.
+    began_at_us: i64,
+    /// Added per second during the first [`CORRECTION_LASTS_US`], µs.
+    slew_us_per_s: i64,
+}
+
+impl Stretch {
+    /// What the process clock says when the monotonic clock reads `mono_us`.
+    fn at(&self, mono_us: i64) -> i64 {
+        let elapsed_us = mono_us.saturating_sub(self.since_us).max(0);
+        let slewed_us = elapsed_us.min(CORRECTION_LASTS_US) * self.slew_us_per_s / 1_000_000;
+        self.began_at_us.saturating_add(elapsed_us).saturating_add(slewed_us)
+    }
+
+    /// The stretch that follows when the wall clock is seen to read `wall_us`.
+    fn corrected(&self, mono_us: i64, wall_us: i64) -> Self {
+        let now_us = self.at(mono_us);
+        let error_us = wall_us.saturating_sub(now_us);
+        let slew_us_per_s = error_us.clamp(-SLEW_US_PER_S, SLEW_US_PER_S);
+        Self { since_us: mono_us, began_at_us: now_us, slew_us_per_s }
+    }
+}
+
+/// The process clock. Cheap to clone and to read; all clones are the same clock.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stretch: ArcSwap<Stretch>,
+    /// The latest instant told: two threads reading around a correction must not see it go back.
+    latest_ms: AtomicU64,
+}
+
+impl Clock {
+    /// Reads the wall clock and starts from there.
+    #[must_use]
+    pub fn start() -> Self {
+        let stretch =
+            Stretch { since_us: monotonic_us(), began_at_us: wall_us(), slew_us_per_s: 0 };
+        let shared = Shared { stretch: ArcSwap::from_pointee(stretch), latest_ms: 0.into() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The present instant. Never earlier than one already told.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        let now_us = self.shared.stretch.load().at(monotonic_us());
+        let now_ms = u64::try_from(now_us / 1_000).unwrap_or(0);
+        let latest_ms = self.shared.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
+        UnixMillis::from_ms(latest_ms.max(now_ms))
+    }
+
+    /// Compares with the wall clock and slews towards it for the next second. Returns how far
+    /// the wall was ahead, in milliseconds.
+    pub fn correct(&self) -> i64 {
+        let (mono_us, wall_us) = (monotonic_us(), wall_us());
+        let stretch = **self.shared.stretch.load();
+        self.shared.stretch.store(Arc::new(stretch.corrected(mono_us, wall_us)));
+        wall_us.saturating_sub(stretch.at(mono_us)) / 1_000
+    }
+
+    /// How long from now until `deadline`; zero when it has passed.
+    #[must_use]
+    pub fn until(&self, deadline: UnixMillis) -> Duration {
+        Duration::from_millis(deadline.ms_since(self.now()))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock; everything else asks Clock"
+)]
+fn wall_us() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Time since boot, suspended time included: a price does not stay fresh in a sleeping machine.
+#[cfg(target_os = "linux")]
+fn monotonic_us() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_nsec / 1_000)
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the monotonic clock; everything else asks Clock"
+)]
+fn monotonic_us() -> i64 {
+    use std::sync::LazyLock;
+    use std::time::Instant;
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    i64::try_from(START.elapsed().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Tells a jump of the wall clock once, not every second while it is being followed.
+#[derive(Debug, Default)]
+pub struct WallWatch {
+    was_far: bool,
+}
+
+impl WallWatch {
+    /// Below this a difference is ordinary NTP work.
+    const WORTH_TELLING_MS: u64 = 1_000;
+
+    /// Whether it is news that the wall is `ahead_ms` ahead.
+    pub const fn is_news(&mut self, ahead_ms: i64) -> bool {
+        let is_far = ahead_ms.unsigned_abs() > Self::WORTH_TELLING_MS;
+        let is_news = is_far && !self.was_far;
+        self.was_far = is_far;
+        is_news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALL: i64 = 1_706_900_000_000_000;
+    const SECOND: i64 = 1_000_000;
+
+    fn start() -> Stretch {
+        Stretch { since_us: 0, began_at_us: WALL, slew_us_per_s: 0 }
+    }
+
+    #[test]
+    fn it_advances_with_the_monotonic_clock_alone() {
+        assert_eq!(start().at(7 * SECOND), WALL + 7 * SECOND);
+    }
+
+    #[test]
+    fn a_small_error_is_gone_after_one_second() {
+        let corrected = start().corrected(SECOND, WALL + SECOND + 20_000);
+        assert_eq!(corrected.at(2 * SECOND), WALL + 2 * SECOND + 20_000);
+        assert_eq!(corrected.at(9 * SECOND), WALL + 9 * SECOND + 20_000, "and no further");
+    }
+
+    #[test]
+    fn a_step_of_an_hour_moves_it_by_fifty_milliseconds_per_second() {
+        for (hour, moved) in [(3_600 * SECOND, 50_000), (-3_600 * SECOND, -50_000)] {
+            let mut stretch = start();
+            for second in 1..=10 {
+                let mono = second * SECOND;
+                let before = stretch.at(mono);
+                stretch = stretch.corrected(mono, WALL + mono + hour);
+                assert_eq!(stretch.at(mono), before, "no step at the correction itself");
+                assert_eq!(stretch.at(mono + SECOND) - before, SECOND + moved);
+            }
+        }
+    }
+
+    #[test]
+    fn it_never_runs_backwards_while_it_is_slewed_back() {
+        let mut stretch = start();
+        let mut latest = 0;
+        for ms in 0..5_000 {
+            if ms % 700 == 0 {
+                stretch = stretch.corrected(ms * 1_000, WALL - 3_600 * SECOND);
+            }
+            let now = stretch.at(ms * 1_000);
+            assert!(now >= latest, "{now} after {latest}");
+            latest = now;
+        }
+    }
+
+    #[test]
+    fn a_reading_before_the_stretch_began_is_its_beginning() {
+        let corrected = start().corrected(SECOND, WALL);
+        assert_eq!(corrected.at(0), WALL + SECOND);
+    }
+
+    #[test]
+    fn the_real_clock_is_close_to_the_wall_and_does_not_go_back() {
+        let clock = Clock::start();
+        let mut latest = clock.now();
+        for _ in 0..1_000 {
+            let now = clock.now();
+            assert!(now >= latest);
+            latest = now;
+        }
+        assert!(clock.correct().abs() < 1_000);
+        assert_eq!(clock.until(latest.minus_ms(1)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,178 @@
+//! Every key: its name, its default, its reading, and what must hold between keys.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pricecast_core::Symbol;
+use pricecast_wire::Cors;
+use pricecast_wire::headers::ClientMaxAge;
+use reqwest::Url;
+use tracing_subscriber::EnvFilter;
+
+use super::reader::Reader;
+use super::value::{Parsed, Value};
+use super::{
+    AccessConfig, COINBASE_URL, CoinbaseConfig, Config, HttpConfig, KRAKEN_URL, KrakenConfig,
+    LogConfig, LogFormat, MetricsConfig, Secret, StoreKind,
+};
+
+const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
+/// What one Kraken connection and one publication are meant for.
+const SYMBOLS_MAX: usize = 500;
+/// One that is used and one to rotate to.
+const SECRETS_MAX: usize = 2;
+/// Coinbase caches for 1 s; beyond 3 s its prices would grow old between two polls.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+const POLL_AFTER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const DRAIN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(60));
+
+/// Takes every key out of `reader`. This order is the order of the documentation.
+pub(super) fn read(reader: &mut Reader) -> Config {
+    Config {
+        symbols: reader.take("symbols", default_symbols(), symbols),
+        state_dir: reader.take("state_dir", PathBuf::from("state"), |v| Ok(v.text()?.into())),
+        poll_after: reader.take("poll_after", Duration::from_millis(2_500), |value| {
+            within(value.duration("2500ms")?, POLL_AFTER)
+        }),
+        store: reader.take("store", StoreKind::Memory, |value| {
+            value.one_of(&[("memory", StoreKind::Memory)])
+        }),
+        log: LogConfig {
+            format: reader.take("log.format", LogFormat::Text, |value| {
+                value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            }),
+            level: reader.take("log.level", "info".to_owned(), level),
+        },
+        http: HttpConfig {
+            listen: reader.take("http.listen", loopback(8080), listen),
+            public: reader.take("http.public", false, Value::boolean),
+            client_max_age: reader.take("http.client_max_age_s", ClientMaxAge::OneSecond, |v| {
+                Ok(ClientMaxAge::from_seconds(v.integer(0, 2)?).unwrap_or(ClientMaxAge::OneSecond))
+            }),
+            cors: reader.take("http.cors_origins", Cors::Any, cors),
+            hsts: reader.take("http.hsts", false, Value::boolean),
+            connections_max: reader.take("http.connections_max", 1_024, |value| {
+                usize::try_from(value.integer(1, 65_536)?).map_err(|e| e.to_string())
+            }),
+            drain: reader.take("http.drain", Duration::from_secs(10), |value| {
+                within(value.duration("10s")?, DRAIN)
+            }),
+        },
+        metrics: MetricsConfig { listen: reader.take("metrics.listen", loopback(9090), listen) },
+        access: AccessConfig { secrets: reader.take("access.secrets", Vec::new(), secrets) },
+        kraken: KrakenConfig {
+            url: reader.take("kraken.url", real(KRAKEN_URL), |value| {
+                url(value, &["wss", "ws"], KRAKEN_URL)
+            }),
+        },
+        coinbase: CoinbaseConfig {
+            url: reader.take("coinbase.url", real(COINBASE_URL), |value| {
+                let url = url(value, &["https", "http"], COINBASE_URL)?;
+                if url.path() == "/" { Ok(url) } else { Err(no_path()) }
+            }),
+            interval: reader.take("coinbase.interval", Duration::from_secs(1), |value| {
+                within(value.duration("1s")?, INTERVAL)
+            }),
+        },
+    }
+}
+
+/// What must hold between keys.
+pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
+    let http = &config.http;
+    let is_open = config.access.secrets.is_empty() && !http.public;
+    let is_spoken_for = ["http.listen", "http.public", "access.secrets"]
+        .into_iter()
+        .any(|key| reader.has_complained(key));
+    if is_open && !http.listen.ip().is_loopback() && !is_spoken_for {
+        let advice = "is reachable from outside without a secret; set access.secrets, or \
+                      http.public = true if anyone may ask, or listen on 127.0.0.1";
+        reader.complain("http.listen", advice.to_owned());
+    }
+    if http.listen == config.metrics.listen && http.listen.port() != 0 {
+        let advice = "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
+        reader.complain("metrics.listen", advice.to_owned());
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn real(url: &str) -> Url {
+    Url::parse(url).expect("the constants are URLs: every test reads them")
+}
+
+fn default_symbols() -> Vec<Symbol> {
+    DEFAULT_SYMBOLS.iter().filter_map(|text| Symbol::parse(text).ok()).collect()
+}
+
+fn symbols(value: &Value) -> Parsed<Vec<Symbol>> {
+    let example = r#"["BTC", "ETH"]"#;
+    let mut symbols = Vec::new();
+    for text in value.list(example)? {
+        let symbol = Symbol::parse_alias(&text).map_err(|error| format!("{text:?} {error}"))?;
+        if symbols.contains(&symbol) {
+            return Err(format!("{symbol} is listed more than once; list it once"));
+        }
+        symbols.push(symbol);
+    }
+    match symbols.len() {
+        0 => Err(format!("needs at least one symbol, e.g. {example}")),
+        1..=SYMBOLS_MAX => Ok(symbols),
+        count => Err(format!("lists {count} symbols; at most {SYMBOLS_MAX} are served")),
+    }
+}
+
+fn level(value: &Value) -> Parsed<String> {
+    let text = value.text()?;
+    EnvFilter::builder().parse(text).map_err(|_| "is no log level, e.g. \"info\"".to_owned())?;
+    Ok(text.to_owned())
+}
+
+fn listen(value: &Value) -> Parsed<SocketAddr> {
+    let text = value.text()?;
+    text.parse().map_err(|_| "is not ip:port, e.g. \"127.0.0.1:8080\"".to_owned())
+}
+
+fn cors(value: &Value) -> Parsed<Cors> {
+    let list = value.list(r#"["*"]"#)?.join(",");
+    Cors::parse(&list).map_err(|error| error.to_string())
+}
+
+fn secrets(value: &Value) -> Parsed<Vec<Secret>> {
+    let list = value.list("one text, or two while rotating")?;
+    if list.len() > SECRETS_MAX {
+        return Err(format!("holds {} secrets; two are enough to rotate", list.len()));
+    }
+    let is_usable = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !list.iter().all(is_usable) {
+        return Err("may hold only visible ASCII without spaces, e.g. 32 hex digits".to_owned());
+    }
+    Ok(list.into_iter().map(Secret).collect())
+}
+
+fn url(value: &Value, schemes: &[&str], example: &str) -> Parsed<Url> {
+    let wanted = || format!("is no {}:// URL, e.g. {example:?}", schemes.join(":// or "));
+    let url = Url::parse(value.text()?).map_err(|_| wanted())?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    let is_bare = url.query().is_none() && url.fragment().is_none();
+    if schemes.contains(&url.scheme()) && url.has_host() && is_plain && is_bare {
+        Ok(url)
+    } else {
+        Err(wanted())
+    }
+}
+
+fn no_path() -> String {
+    format!("must have no path, e.g. {COINBASE_URL:?}")
+}
+
+fn within(value: Duration, (min, max): (Duration, Duration)) -> Parsed<Duration> {
+    if (min..=max).contains(&value) {
+        return Ok(value);
+    }
+    let (min, max) = (humantime::format_duration(min), humantime::format_duration(max));
+    Err(format!("must lie between {min} and {max}, e.g. \"{max}\""))
+}

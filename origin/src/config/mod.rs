@@ -1,0 +1,190 @@
+//! The configuration: a TOML file, then the environment, every mistake told at once. Nothing
+//! here touches the process: file text and variables are handed in.
+
+mod document;
+mod keys;
+mod print;
+mod reader;
+mod value;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pricecast_core::Symbol;
+use pricecast_wire::Cors;
+use pricecast_wire::headers::ClientMaxAge;
+use reqwest::Url;
+
+pub use reader::{ConfigError, Problem};
+
+/// Prefix of the variables that are read; sections are parted by two underscores:
+/// `PRICECAST_HTTP__LISTEN` is `http.listen`.
+pub const ENV_PREFIX: &str = "PRICECAST_";
+/// Kraken's own address.
+pub const KRAKEN_URL: &str = "wss://ws.kraken.com/v2";
+/// Coinbase's own address.
+pub const COINBASE_URL: &str = "https://api.coinbase.com/";
+
+/// Everything the origin can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What to publish, in that order.
+    pub symbols: Vec<Symbol>,
+    /// Where the last known prices are kept over a restart.
+    pub state_dir: PathBuf,
+    /// Published hint for clients that do not follow the poll rule.
+    pub poll_after: Duration,
+    /// Where the snapshot lives.
+    pub store: StoreKind,
+    /// `log.*`
+    pub log: LogConfig,
+    /// `http.*`
+    pub http: HttpConfig,
+    /// `metrics.*`
+    pub metrics: MetricsConfig,
+    /// `access.*`
+    pub access: AccessConfig,
+    /// `kraken.*`
+    pub kraken: KrakenConfig,
+    /// `coinbase.*`
+    pub coinbase: CoinbaseConfig,
+}
+
+/// Where the snapshot lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In this process.
+    Memory,
+}
+
+/// How the log is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// `info`, or directives such as `info,pricecast_origin=debug`.
+    pub level: String,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The HTTP face.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether anyone may ask without a secret on an address that is not loopback.
+    pub public: bool,
+    /// How long a client's own cache may keep a body.
+    pub client_max_age: ClientMaxAge,
+    /// Which pages may read the answers.
+    pub cors: Cors,
+    /// Whether `Strict-Transport-Security` is sent.
+    pub hsts: bool,
+    /// Connections open at a time; more wait.
+    pub connections_max: usize,
+    /// How long requests under way may take after the order to stop.
+    pub drain: Duration,
+}
+
+/// The metrics' own listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// Who may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// None: anyone. One or two (for rotation): whoever sends one of them.
+    pub secrets: Vec<Secret>,
+}
+
+/// The Kraken adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KrakenConfig {
+    /// `wss://ws.kraken.com/v2`, or a simulator's.
+    pub url: Url,
+}
+
+/// The Coinbase adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoinbaseConfig {
+    /// `https://api.coinbase.com`, or a simulator's.
+    pub url: Url,
+    /// Pause between two polls.
+    pub interval: Duration,
+}
+
+/// A shared secret; prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Its bytes, to be compared in constant time.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The text of a configuration file and the name to call it by.
+#[derive(Clone, Copy, Debug)]
+pub struct FileText<'a> {
+    /// As the person who wrote it knows it.
+    pub name: &'a str,
+    /// TOML.
+    pub text: &'a str,
+}
+
+impl Config {
+    /// Reads the file, then the variables, which win. Variables without the prefix are ignored.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake found.
+    pub fn load(
+        file: Option<FileText<'_>>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = reader::Reader::default();
+        if let Some(file) = file {
+            reader.add_file(file);
+        }
+        reader.add_variables(variables);
+        let config = keys::read(&mut reader);
+        keys::check_relations(&config, &mut reader);
+        reader.finish(config)
+    }
+
+    /// Whether both exchanges are the real ones; a simulated market is never to be mistaken for
+    /// a real one.
+    #[must_use]
+    pub fn is_real_market(&self) -> bool {
+        self.kraken.url.as_str() == KRAKEN_URL && self.coinbase.url.as_str() == COINBASE_URL
+    }
+
+    /// The configuration as a file that would give it, secrets as `***`.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        print::to_toml(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+use super::*;
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let file = FileText { name: "pricecast.toml", text };
+    let variables = variables.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
+    Config::load(Some(file), variables)
+}
+
+fn default() -> Config {
+    Config::load(None, []).unwrap()
+}
+
+/// The one complaint about a file or a variable.
+fn complaint(text: &str, variables: &[(&str, &str)]) -> String {
+    let error = load(text, variables).unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
+    error.to_string().split_once("\n  ").unwrap().1.to_owned()
+}
+
+#[test]
+fn without_file_and_variables_everything_has_a_default() {
+    let config = default();
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.coinbase.interval, Duration::from_secs(1));
+    assert!(config.is_real_market());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_foreign_variables_are_left_alone() {
+    let config = load(
+        "symbols = [\"XBT\", \"xdg\"]\n[http]\nlisten = \"127.0.0.1:1\"\n",
+        &[
+            ("PRICECAST_HTTP__LISTEN", "127.0.0.1:2"),
+            ("PRICECAST_ACCESS__SECRETS", "one,two"),
+            ("PRICECAST_STATE_DIR", "/var/lib/pricecast"),
+            ("HOME", "/root"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.http.listen.port(), 2);
+    assert_eq!(config.access.secrets.len(), 2);
+    assert_eq!(config.state_dir, PathBuf::from("/var/lib/pricecast"));
+    assert_eq!(config.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["BTC", "DOGE"]);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_key_value_place_and_example() {
+    let error = load(
+        "symbols = []\n\n[http]\nlisten = \"localhost\"\n",
+        &[("PRICECAST_COINBASE__INTERVAL", "5"), ("PRICECAST_HTTP__LISTNE", "x")],
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "config: 4 problems\n  \
+         symbols = [] (pricecast.toml:1): needs at least one symbol, e.g. [\"BTC\", \"ETH\"]\n  \
+         http.listen = \"localhost\" (pricecast.toml:4): is not ip:port, e.g. \"127.0.0.1:8080\"\n  \
+         coinbase.interval = \"5\" (PRICECAST_COINBASE__INTERVAL): needs a unit, e.g. \"1s\"\n  \
+         http.listne (PRICECAST_HTTP__LISTNE): is no key; did you mean http.listen?"
+    );
+}
+
+#[test]
+fn each_kind_of_mistake_has_its_advice() {
+    for (text, says) in [
+        ("symbols = [\"BTC/USD\"]", "no pair such as BTC/USD"),
+        ("symbols = [\"BTC\", \"XBT\"]", "BTC is listed more than once"),
+        ("symbols = 7", "must be a list"),
+        ("symbols = [7]", "must be a list"),
+        ("store = \"redis\"", "must be \"memory\""),
+        ("poll_after = 2500", "needs a unit and quotes, e.g. \"2500ms\""),
+        ("poll_after = \"1h\"", "must lie between 500ms and 1m"),
+        ("log.format = \"xml\"", "must be \"text\" or \"json\""),
+        ("log.level = \"a=b=c\"", "is no log level"),
+        ("http.public = \"yes\"", "must be true or false"),
+        ("http.client_max_age_s = 3", "from 0 to 2"),
+        ("http.cors_origins = [\"example.com\"]", "is no origin"),
+        ("http.connections_max = 0", "from 1 to 65536"),
+        ("access.secrets = [\"a\", \"b\", \"c\"]", "two are enough"),
+        ("access.secrets = [\"a b\"]", "visible ASCII"),
+        ("kraken.url = \"https://ws.kraken.com/v2\"", "is no wss:// or ws:// URL"),
+        ("kraken.url = \"wss://user:pw@ws.kraken.com/v2\"", "is no wss:// or ws:// URL"),
+        ("coinbase.url = \"https://api.coinbase.com/api\"", "must have no path"),
+        ("coinbase.interval = \"4s\"", "must lie between 1s and 3s"),
+        ("coinbase.interval = \"999ms\"", "must lie between 1s and 3s"),
+        ("metrics.listen = \"127.0.0.1:8080\"", "give it its own port"),
+        ("unknown = 1", "is no key; there are symbols, state_dir"),
+        ("http = 1", "is no key"),
+        ("a = [", "is no valid TOML"),
+    ] {
+        let told = complaint(text, &[]);
+        assert!(told.contains(says), "{text} -> {told}");
+        assert!(told.contains("(pricecast.toml:1)"), "{told}");
+    }
+}
+
+#[test]
+fn an_open_door_must_be_wanted() {
+    for (text, is_fine) in [
+        ("http.listen = \"0.0.0.0:80\"", false),
+        ("http.listen = \"[::1]:80\"", true),
+        ("http.listen = \"0.0.0.0:80\"\nhttp.public = true", true),
+        ("http.listen = \"0.0.0.0:80\"\naccess.secrets = [\"abc\"]", true),
+    ] {
+        assert_eq!(load(text, &[]).is_ok(), is_fine, "{text}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = load("access.secrets = [\"canary\"]", &[]).unwrap();
+    assert!(!config.to_toml().contains("canary"));
+    assert!(!format!("{config:?}").contains("canary"));
+    let error = load("access.secrets = [\"canary one\"]", &[]).unwrap_err();
+    assert!(!error.to_string().contains("canary"));
+}
+
+#[test]
+fn another_exchange_address_makes_it_a_custom_market() {
+    assert!(load("coinbase.url = \"https://api.coinbase.com\"", &[]).unwrap().is_real_market());
+    for text in
+        ["kraken.url = \"ws://127.0.0.1:9900/v2\"", "coinbase.url = \"http://api.coinbase.com\""]
+    {
+        assert!(!load(text, &[]).unwrap().is_real_market(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_printed_gives_the_same_configuration() {
+    let config = load("symbols = [\"SOL\"]\nhttp.drain = \"1500ms\"\nlog.format = \"json\"", &[]);
+    let config = config.unwrap();
+    assert_eq!(load(&config.to_toml(), &[]).unwrap(), config);
+}
+
+#[test]
+fn the_example_file_shows_every_key_with_its_default() {
+    let example = include_str!("../../config.example.toml");
+    let settings: Vec<_> =
+        example.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    let printed = default().to_toml();
+    let defaults: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(settings, defaults);
+}

@@ -1,0 +1,142 @@
+//! The HTTP client for Coinbase: one GET, bounded in time and size. It judges nothing.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header;
+use pricecast_core::{Symbol, UnixMillis};
+use reqwest::redirect::Policy;
+use reqwest::{Response, Url};
+use rustls::ClientConfig;
+
+use crate::exchange::pairs::Spelling;
+use crate::retry_after;
+
+/// Connect, send, wait and read together; below the shortest poll interval, so that requests
+/// never overlap.
+const TOTAL_TIMEOUT: Duration = Duration::from_millis(900);
+/// Largest answer read. 100 products take about 120 kB.
+const BODY_LEN_MAX: usize = 1 << 20;
+/// <https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api> (2026-11)
+const PATH: &str = "/api/v3/brokerage/market/products";
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// A 200 with JSON.
+    Body(Bytes),
+    /// A 4xx other than 429.
+    Refused {
+        /// Which.
+        status: u16,
+    },
+    /// A 429.
+    RateLimited {
+        /// How long we are asked to wait.
+        retry_after_ms: Option<u64>,
+    },
+    /// Anything else.
+    Failed {
+        /// What, as a label for log and metrics.
+        label: &'static str,
+    },
+}
+
+impl Fetched {
+    /// Its name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Body(_) => "ok",
+            Self::Refused { .. } => "refused",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Failed { label } => label,
+        }
+    }
+
+    const fn failed(label: &'static str) -> Self {
+        Self::Failed { label }
+    }
+}
+
+/// A client with its connection kept open.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+}
+
+impl Client {
+    /// Asks the service at `base`, e.g. `https://api.coinbase.com`.
+    ///
+    /// # Errors
+    /// When the client cannot be built or `base` cannot carry a path.
+    pub fn new(base: &Url, tls: ClientConfig) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(Policy::none())
+            .timeout(TOTAL_TIMEOUT)
+            .user_agent(crate::USER_AGENT)
+            .build()?;
+        Ok(Self { http, url: base.join(PATH)? })
+    }
+
+    /// Asks for `symbols` in one request. `now` is for a `Retry-After` that names a date.
+    pub async fn fetch(&self, symbols: &[Symbol], now: UnixMillis) -> Fetched {
+        let mut url = self.url.clone();
+        let ids = symbols.iter().map(|&s| ("product_ids", Spelling::Coinbase.pair(s)));
+        url.query_pairs_mut().extend_pairs(ids);
+        // Without it the answer may be up to a second old, and would prove nothing of this moment.
+        let request = self.http.get(url).header(header::CACHE_CONTROL, "no-cache");
+        match request.send().await {
+            Ok(response) => read(response, now).await,
+            Err(error) => Fetched::failed(label_of(&error)),
+        }
+    }
+}
+
+async fn read(mut response: Response, now: UnixMillis) -> Fetched {
+    match response.status().as_u16() {
+        200 => {}
+        429 => {
+            let header = response.headers().get(header::RETRY_AFTER);
+            return Fetched::RateLimited { retry_after_ms: retry_after::wait_ms(header, now) };
+        }
+        status @ 400..=499 => return Fetched::Refused { status },
+        300..=399 => return Fetched::failed("redirect"),
+        500..=599 => return Fetched::failed("server_error"),
+        _ => return Fetched::failed("status"),
+    }
+    if !is_json(&response) {
+        return Fetched::failed("content_type");
+    }
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LEN_MAX => {
+                return Fetched::failed("body_too_long");
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Fetched::Body(body.freeze()),
+            Err(error) => return Fetched::failed(label_of(&error)),
+        }
+    }
+}
+
+fn is_json(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let essence = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn label_of(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else if error.is_body() || error.is_decode() {
+        "body"
+    } else {
+        "request"
+    }
+}

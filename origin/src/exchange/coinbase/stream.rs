@@ -1,0 +1,71 @@
+//! The polling loop of Coinbase: asks when the schedule says so and hands the answers back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pricecast_core::{SourceEvent, Symbol};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::client::Client;
+use super::schedule::{Next, Schedule};
+use crate::clock::Clock;
+use crate::exchange::{Received, Sender};
+use crate::metrics::Metrics;
+
+/// Sleep at most so long, so that "no source is live" shortens a pause of the breaker.
+const NAP_MAX: Duration = Duration::from_millis(250);
+
+/// Everything the loop needs.
+pub struct CoinbasePoller {
+    /// How to ask.
+    pub client: Client,
+    /// In the order of the configuration.
+    pub symbols: Vec<Symbol>,
+    /// Pause between two polls.
+    pub interval_ms: u64,
+    /// The process clock.
+    pub clock: Clock,
+    /// Where events go.
+    pub events: Sender,
+    /// Whether any price of any source is live, as ingestion sees it.
+    pub any_source_live: watch::Receiver<bool>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl CoinbasePoller {
+    /// Runs until ingestion has ended.
+    pub async fn run(self) {
+        let mut schedule = Schedule::new(&self.symbols, self.interval_ms, self.clock.now());
+        loop {
+            let any_source_live = *self.any_source_live.borrow();
+            let ask = match schedule.next(self.clock.now(), any_source_live) {
+                Next::Ask(ask) => ask,
+                Next::Wait(until) => {
+                    sleep(self.clock.until(until).min(NAP_MAX)).await;
+                    continue;
+                }
+            };
+            let sent_at = self.clock.now();
+            let fetched = self.client.fetch(&ask.symbols, sent_at).await;
+            let at = self.clock.now();
+            self.metrics.coinbase_request(fetched.as_str(), at.ms_since(sent_at));
+            debug!(
+                source = "coinbase",
+                outcome = fetched.as_str(),
+                latency_ms = at.ms_since(sent_at),
+                "coinbase: {}",
+                fetched.as_str()
+            );
+            for event in schedule.handle(at, sent_at, &ask, &fetched) {
+                let received = Received { at, event: SourceEvent::Coinbase(event) };
+                if self.events.send(received).await.is_err() {
+                    return;
+                }
+            }
+            self.metrics.breaker(schedule.breaker().state());
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Kraken: one WebSocket, protocol v2, channel `ticker`.
+//! <https://docs.kraken.com/exchange/guides/websockets/introduction.md> (2026-11)
+//!
+//! | what | limit |
+//! |---|---|
+//! | connections | about 150 attempts in 10 minutes, then a ban of 10 minutes |
+//! | subscriptions | one message for all symbols; later ones of many are dropped |
+//! | silence | heartbeats about once a second, once anything is subscribed |
+
+pub mod messages;
+pub mod reconnect;
+mod requests;
+pub mod session;
+mod stream;
+mod subscription;
+
+pub use stream::KrakenStream;

@@ -1,0 +1,252 @@
+//! The socket loop of Kraken: connects, carries frames to the session and back, and connects
+//! again. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use pricecast_core::{Action, KrakenEvent, SourceEvent, SourceReason, Symbol, UnixMillis};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+use tracing::{debug, info, warn};
+
+use super::reconnect::{Ended, Reconnect};
+use super::session::{FIRST_ACK_MS, FrameKind, Session};
+use crate::clock::Clock;
+use crate::exchange::{Received, Sender};
+use crate::metrics::Metrics;
+use crate::retry_after;
+
+/// A request that cannot be written for this long ends the connection.
+const SEND_WITHIN: Duration = Duration::from_secs(5);
+/// Largest message read. A snapshot of 500 symbols takes about 150 kB; the library's own limit
+/// is 64 MiB.
+const MESSAGE_LEN_MAX: usize = 256 * 1_024;
+/// How much of a frame we did not understand goes into the log.
+const LOGGED_CHARS_MAX: usize = 160;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Everything the loop needs.
+pub struct KrakenStream {
+    /// `wss://ws.kraken.com/v2`, or a simulator's.
+    pub url: String,
+    /// In the order of the configuration.
+    pub symbols: Vec<Symbol>,
+    /// The process clock.
+    pub clock: Clock,
+    /// Where events go.
+    pub events: Sender,
+    /// What the aggregator wants done.
+    pub actions: mpsc::Receiver<Action>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// For `wss`.
+    pub tls: Arc<ClientConfig>,
+}
+
+/// Nobody takes our events any more: the process is going down.
+struct IngestGone;
+
+/// How a connection ended, for its three readers.
+struct Outcome {
+    ended: Ended,
+    /// For the aggregator.
+    reason: SourceReason,
+    /// For log and metrics.
+    label: &'static str,
+}
+
+impl KrakenStream {
+    /// Runs until ingestion has ended.
+    pub async fn run(mut self) {
+        let mut reconnect = Reconnect::default();
+        loop {
+            let began_at = self.clock.now();
+            reconnect.note_attempt(began_at);
+            let Ok(outcome) = self.connection(began_at).await else { return };
+            let now = self.clock.now();
+            let next_at = reconnect.next_attempt_at(now, outcome.ended, rand::random());
+            let delay_ms = next_at.ms_since(now);
+            self.metrics.kraken_reconnect(outcome.label);
+            info!(
+                source = "kraken",
+                reason = outcome.label,
+                attempt = reconnect.attempt(),
+                delay_ms,
+                "kraken: connection ended ({}); next attempt in {delay_ms} ms",
+                outcome.label
+            );
+            let gone = KrakenEvent::Disconnected(outcome.reason);
+            if self.emit(now, gone).await.is_err() {
+                return;
+            }
+            sleep(self.clock.until(next_at)).await;
+            // What was wanted of the old connection is void.
+            while self.actions.try_recv().is_ok() {}
+        }
+    }
+
+    /// One connection from the first packet to its end.
+    async fn connection(&mut self, began_at: UnixMillis) -> Result<Outcome, IngestGone> {
+        let connecting = timeout(Duration::from_millis(FIRST_ACK_MS), self.connect());
+        match connecting.await {
+            Ok(Ok(socket)) => self.converse(socket, began_at).await,
+            Ok(Err(error)) => {
+                warn!(source = "kraken", error = %error, "connect to Kraken at {}: {error}", self.url);
+                Ok(self.refused(&error))
+            }
+            Err(_) => {
+                let within_ms = FIRST_ACK_MS;
+                warn!(
+                    source = "kraken",
+                    "connect to Kraken at {}: no answer within {within_ms} ms", self.url
+                );
+                Ok(failed("connect_timeout"))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Socket, tungstenite::Error> {
+        let mut request = self.url.as_str().into_client_request()?;
+        let user_agent = http::HeaderValue::from_static(crate::USER_AGENT);
+        request.headers_mut().insert(http::header::USER_AGENT, user_agent);
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_LEN_MAX))
+            .max_frame_size(Some(MESSAGE_LEN_MAX));
+        let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
+        let disable_nagle = true;
+        let (socket, _) =
+            connect_async_tls_with_config(request, Some(limits), disable_nagle, connector).await?;
+        Ok(socket)
+    }
+
+    fn refused(&self, error: &tungstenite::Error) -> Outcome {
+        let tungstenite::Error::Http(response) = error else { return failed("connect_failed") };
+        match response.status().as_u16() {
+            403 | 429 => {
+                let header = response.headers().get(http::header::RETRY_AFTER);
+                let retry_after_ms = retry_after::wait_ms(header, self.clock.now());
+                Outcome {
+                    ended: Ended::Banned { retry_after_ms },
+                    reason: SourceReason::RateLimited,
+                    label: "banned",
+                }
+            }
+            _ => failed("upgrade_refused"),
+        }
+    }
+
+    /// Carries frames until the connection ends or the session gives it up.
+    async fn converse(
+        &mut self,
+        mut socket: Socket,
+        began_at: UnixMillis,
+    ) -> Result<Outcome, IngestGone> {
+        let mut session = Session::new(&self.symbols, began_at, self.clock.now());
+        let (reason, label) = loop {
+            self.forward(&mut session).await?;
+            if let Some(close) = session.poll_close() {
+                break (SourceReason::Silent, close.as_str());
+            }
+            if !send_all(&mut session, &mut socket).await {
+                break (SourceReason::Disconnected, "send_failed");
+            }
+            let pause = self.clock.until(session.poll_timeout());
+            tokio::select! {
+                message = socket.next() => {
+                    if let Some(label) = self.take(&mut session, message) {
+                        break (SourceReason::Disconnected, label);
+                    }
+                }
+                action = self.actions.recv() => match action.ok_or(IngestGone)? {
+                    Action::ResubscribeKraken(symbols) => {
+                        session.resubscribe(self.clock.now(), &symbols);
+                    }
+                    Action::ReconnectKraken => break (SourceReason::Frozen, "frozen"),
+                },
+                () = sleep(pause) => session.handle_timeout(self.clock.now()),
+            }
+        };
+        // The exchange may not answer; the closing frame is a courtesy.
+        let _ = timeout(Duration::from_millis(100), socket.close(None)).await;
+        self.forward(&mut session).await?;
+        let answered_at = session.answered_at();
+        let ended = Ended::Lost { answered_at, was_trading: session.is_trading() };
+        Ok(Outcome { ended, reason, label })
+    }
+
+    /// Hands one message to the session; a label if the connection is over.
+    fn take(
+        &self,
+        session: &mut Session,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Option<&'static str> {
+        let now = self.clock.now();
+        match message {
+            Some(Ok(Message::Text(text))) => self.take_text(session, now, text.as_str()),
+            Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
+                Ok(text) => self.take_text(session, now, text),
+                Err(_) => {
+                    session.handle_undecodable(now);
+                    self.metrics.kraken_frame(FrameKind::Undecodable);
+                }
+            },
+            // The library answers pings by itself; neither is a sign of life of the data.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Close(_))) | None => return Some("closed"),
+            Some(Err(error)) => {
+                debug!(source = "kraken", error = %error, "read from Kraken: {error}");
+                return Some(if matches!(error, tungstenite::Error::Capacity(_)) {
+                    "message_too_long"
+                } else {
+                    "read_failed"
+                });
+            }
+        }
+        None
+    }
+
+    fn take_text(&self, session: &mut Session, now: UnixMillis, text: &str) {
+        let kind = session.handle_frame(now, text);
+        self.metrics.kraken_frame(kind);
+        if matches!(kind, FrameKind::Undecodable | FrameKind::Refused | FrameKind::V1) {
+            let begins: String = text.chars().take(LOGGED_CHARS_MAX).collect();
+            info!(source = "kraken", kind = kind.as_str(), "kraken sent {}: {begins:?}", kind.as_str());
+        }
+    }
+
+    async fn forward(&self, session: &mut Session) -> Result<(), IngestGone> {
+        while let Some(event) = session.poll_event() {
+            self.emit(session.called_at(), event).await?;
+        }
+        Ok(())
+    }
+
+    async fn emit(&self, at: UnixMillis, event: KrakenEvent) -> Result<(), IngestGone> {
+        let received = Received { at, event: SourceEvent::Kraken(event) };
+        self.events.send(received).await.map_err(|_| IngestGone)
+    }
+}
+
+async fn send_all(session: &mut Session, socket: &mut Socket) -> bool {
+    while let Some(text) = session.poll_outgoing() {
+        match timeout(SEND_WITHIN, socket.send(Message::text(text))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+    true
+}
+
+const fn failed(label: &'static str) -> Outcome {
+    Outcome { ended: Ended::Failed, reason: SourceReason::Disconnected, label }
+}

@@ -1,0 +1,97 @@
+//! `/live` and `/ready`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::StatusCode;
+use pricecast_core::{Snapshot, Source, UnixMillis};
+use serde_json::{Value, json};
+
+use super::respond::Reply;
+
+/// Whether `state_dir` can be written; told by whoever writes it.
+#[derive(Debug, Default)]
+pub struct StateHealth {
+    is_unwritable: AtomicBool,
+}
+
+impl StateHealth {
+    /// Notes the outcome of a write; true if it is another one than before.
+    pub fn note(&self, is_ok: bool) -> bool {
+        self.is_unwritable.swap(!is_ok, Ordering::Relaxed) == is_ok
+    }
+
+    fn is_unwritable(&self) -> bool {
+        self.is_unwritable.load(Ordering::Relaxed)
+    }
+}
+
+/// The process runs. Always cheap, always 200: a restart helps against nothing else.
+pub(super) fn live() -> Reply {
+    Reply::json(StatusCode::OK, r#"{"status":"live"}"#.to_owned())
+}
+
+/// Whether fresh prices can be served, and what else an operator should know.
+pub(super) fn ready(
+    snapshot: Option<&Snapshot>,
+    now: UnixMillis,
+    state: &StateHealth,
+    is_real_market: bool,
+) -> Reply {
+    let reasons: Vec<_> = reason(snapshot, now).into_iter().collect();
+    let mut warnings = Vec::new();
+    if state.is_unwritable() {
+        warnings.push(told(
+            "state_dir_unwritable",
+            "state_dir cannot be written: the last known prices would not survive a restart",
+        ));
+    }
+    if !is_real_market {
+        warnings.push(told(
+            "custom_market",
+            "kraken.url or coinbase.url is not the exchange's own: these are no real prices",
+        ));
+    }
+    let is_ready = reasons.is_empty();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if is_ready { "ready" } else { "not_ready" },
+        "reasons": reasons,
+        "warnings": warnings,
+        "market": if is_real_market { "real" } else { "custom" },
+        "mode": snapshot.map(|snapshot| snapshot.mode(now).as_str()),
+        "unavailable": snapshot.map(|s| s.unavailable.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "sources": snapshot.map(|snapshot| sources(snapshot, now)),
+    });
+    let mut reply = Reply::json(status, body.to_string());
+    if !is_ready {
+        let seconds = http::HeaderValue::from_static("2");
+        reply.headers.insert(http::header::RETRY_AFTER, seconds);
+    }
+    reply
+}
+
+fn reason(snapshot: Option<&Snapshot>, now: UnixMillis) -> Option<Value> {
+    match snapshot {
+        None => Some(told("no_prices", "no exchange has told a price yet")),
+        Some(snapshot) if !snapshot.any_fresh(now) => {
+            Some(told("nothing_fresh", "every price is older than 5 s; they are served, flagged"))
+        }
+        Some(_) => None,
+    }
+}
+
+fn sources(snapshot: &Snapshot, now: UnixMillis) -> Value {
+    let report = |source: Source| {
+        let report = snapshot.sources.get(source);
+        json!({
+            "status": report.status_at(now).as_str(),
+            "reason": report.reason.map(pricecast_core::SourceReason::as_str),
+            "lastUpdate": report.last_update.unwrap_or_default().as_ms(),
+        })
+    };
+    json!({ "kraken": report(Source::Kraken), "coinbase": report(Source::Coinbase) })
+}
+
+fn told(code: &str, detail: &str) -> Value {
+    json!({ "code": code, "detail": detail })
+}

@@ -1,0 +1,158 @@
+//! The HTTP face: one function from request to response, over what the store holds. It never
+//! sees an exchange, and no request causes any work upstream.
+
+mod access;
+mod health;
+mod metrics;
+mod negotiate;
+mod prices;
+mod respond;
+pub mod server;
+mod trace;
+mod write_deadline;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+pub use health::StateHealth;
+pub use metrics::metrics_router;
+
+use self::respond::{CommonHeaders, Reply};
+use crate::clock::Clock;
+use crate::config::{Config, Secret};
+use crate::metrics::Metrics;
+use crate::snapshot::Store;
+
+/// What the face needs to answer.
+pub struct Site {
+    clock: Clock,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    state_health: Arc<StateHealth>,
+    secrets: Vec<Secret>,
+    cors: Cors,
+    common: CommonHeaders,
+    openapi: bytes::Bytes,
+    is_real_market: bool,
+}
+
+impl Site {
+    /// The face of a process configured by `config`.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        clock: Clock,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+        state_health: Arc<StateHealth>,
+    ) -> Self {
+        Self {
+            clock,
+            store,
+            metrics,
+            state_health,
+            secrets: config.access.secrets.clone(),
+            cors: config.http.cors.clone(),
+            common: CommonHeaders::new(config),
+            openapi: pricecast_wire::openapi_json().into(),
+            is_real_market: config.is_real_market(),
+        }
+    }
+
+    fn answer(&self, request: &Request) -> (Label, Reply) {
+        let uri = request.uri();
+        let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
+        let is_probe = matches!(
+            called,
+            Ok(Call { resource: Resource::Live | Resource::Ready, .. })
+        );
+        if !is_probe && !access::is_allowed(request.headers(), &self.secrets) {
+            return (Label::Refused, Reply::problem(access::forbidden()));
+        }
+        if let Some(reply) = respond::over_limit(request) {
+            return (Label::Refused, reply);
+        }
+        match called {
+            Ok(Call { resource, verb: Verb::Options }) => (Label::Of(resource), Reply::preflight()),
+            Ok(Call { resource, verb: Verb::Get | Verb::Head }) => {
+                (Label::Of(resource), self.represent(resource, request))
+            }
+            Err(code) => (Label::Refused, Reply::problem(Problem::from(code))),
+        }
+    }
+
+    fn represent(&self, resource: Resource, request: &Request) -> Reply {
+        let now = self.clock.now();
+        match resource {
+            Resource::Prices => match self.store.at(now) {
+                Some(publication) => {
+                    prices::reply(&publication, request.headers(), self.common.client_max_age())
+                }
+                None => prices::no_data_yet(),
+            },
+            Resource::Live => health::live(),
+            Resource::Ready => {
+                let snapshot = self.store.snapshot();
+                health::ready(snapshot.as_deref(), now, &self.state_health, self.is_real_market)
+            }
+            Resource::OpenApi => respond::openapi(self.openapi.clone()),
+            // Not served by the origin: `route` never says so.
+            Resource::Health => Reply::problem(pricecast_wire::ProblemCode::NotFound.into()),
+        }
+    }
+}
+
+/// What a request was about, for the metrics; bounded, whatever is asked.
+#[derive(Clone, Copy)]
+enum Label {
+    Of(Resource),
+    Refused,
+}
+
+impl Label {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Of(Resource::Prices) => "prices",
+            Self::Of(Resource::Live) => "live",
+            Self::Of(Resource::Ready) => "ready",
+            Self::Of(Resource::OpenApi) => "openapi",
+            Self::Of(Resource::Health) => "health",
+            Self::Refused => "none",
+        }
+    }
+}
+
+/// The router of the public listener. Paths are told apart by [`route`], the same code as at the
+/// edge: exact, undecoded, no trailing slash.
+pub fn router(site: Arc<Site>) -> Router {
+    Router::new().fallback(serve).with_state(site)
+}
+
+async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let began = Instant::now();
+    let (label, reply) = site.answer(&request);
+    let is_head = request.method() == http::Method::HEAD;
+    let origin = request.headers().get(http::header::ORIGIN).and_then(|value| value.to_str().ok());
+    let now = site.clock.now();
+    let response = reply.into_response(is_head, site.cors.allow(origin), &site.common, now);
+    let status = response.status().as_u16();
+    site.metrics.http_request(label.as_str(), status, began.elapsed().as_secs_f64());
+    let trace = trace::TraceParent::of(request.headers());
+    let trace_id = trace.as_ref().map(trace::TraceParent::trace_id);
+    let parent_id = trace.as_ref().map(trace::TraceParent::parent_id);
+    if status == 500 {
+        error!(status, trace_id, parent_id, "a request failed with {status}");
+    } else {
+        debug!(status, trace_id, parent_id, resource = label.as_str(), "answered {status}");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! From what is to be said to a response: every status gets Cache-Control, CORS, the security
+//! headers and our clock. Header values are constants, integers and configured text only.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use pricecast_core::UnixMillis;
+use pricecast_wire::headers::{self as wire, ClientMaxAge};
+use pricecast_wire::{AllowOrigin, Problem};
+
+use crate::config::Config;
+
+/// Longest head read, names and values together.
+const HEADERS_LEN_MAX: usize = 16 * 1_024;
+/// One year, the usual choice.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+const PRICECAST_NOW: HeaderName = HeaderName::from_static(wire::PRICECAST_NOW);
+const PRICECAST_MARKET: HeaderName = HeaderName::from_static(wire::PRICECAST_MARKET);
+
+/// What is to be said. Headers that every response carries are added later.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, cache_control: &'static str) -> Self {
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        Self { status, headers, body: Bytes::new() }
+    }
+
+    pub(super) fn with_body(mut self, content_type: &'static str, body: Bytes) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.body = body;
+        self
+    }
+
+    pub(super) fn json(status: StatusCode, body: String) -> Self {
+        Self::new(status, wire::NO_STORE).with_body(wire::JSON, body.into())
+    }
+
+    pub(super) fn problem(problem: Problem) -> Self {
+        let code = problem.code;
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::NOT_FOUND);
+        let mut reply = Self::new(status, wire::NO_STORE)
+            .with_body(wire::PROBLEM_JSON, problem.to_json().into());
+        if let Some(seconds) = code.retry_after_s() {
+            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = code.allow() {
+            reply.headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+        }
+        reply
+    }
+
+    pub(super) fn preflight() -> Self {
+        let mut reply = Self::new(StatusCode::NO_CONTENT, wire::NO_STORE);
+        for (name, value) in wire::PREFLIGHT {
+            let name = HeaderName::from_static(name);
+            reply.headers.insert(name, HeaderValue::from_static(value));
+        }
+        reply
+    }
+
+    /// Adds what every response carries. `now` is the clock at sending.
+    pub(super) fn into_response(
+        self,
+        is_head: bool,
+        cors: AllowOrigin<'_>,
+        common: &CommonHeaders,
+        now: UnixMillis,
+    ) -> Response {
+        let Self { status, mut headers, body } = self;
+        common.add_to(&mut headers);
+        headers.insert(PRICECAST_NOW, HeaderValue::from(now.as_ms()));
+        if cors.varies {
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Some(value) = cors.value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
+        }
+        let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if has_body {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        let body = if is_head || !has_body { Body::empty() } else { Body::from(body) };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// The headers of every response, made once.
+pub(super) struct CommonHeaders {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    client_max_age: ClientMaxAge,
+}
+
+impl CommonHeaders {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut headers: Vec<_> = wire::SECURITY
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let expose = HeaderValue::from_static(wire::EXPOSE_HEADERS);
+        headers.push((header::ACCESS_CONTROL_EXPOSE_HEADERS, expose));
+        if config.http.hsts {
+            headers.push((header::STRICT_TRANSPORT_SECURITY, HSTS));
+        }
+        if !config.is_real_market() {
+            headers.push((PRICECAST_MARKET, HeaderValue::from_static(wire::MARKET_CUSTOM)));
+        }
+        Self { headers, client_max_age: config.http.client_max_age }
+    }
+
+    pub(super) const fn client_max_age(&self) -> ClientMaxAge {
+        self.client_max_age
+    }
+
+    fn add_to(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// The OpenAPI document.
+pub(super) fn openapi(document: Bytes) -> Reply {
+    Reply::new(StatusCode::OK, wire::OPENAPI_CACHE_CONTROL).with_body(wire::JSON, document)
+}
+
+/// The answer to a request that is larger than any of ours; `None` for an ordinary one.
+pub(super) fn over_limit(request: &Request) -> Option<Reply> {
+    let headers = request.headers();
+    let head_len: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if head_len > HEADERS_LEN_MAX {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(limit(status, "headers_too_large", "At most 16 KiB of headers are read."));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let has_body = announced || headers.contains_key(header::TRANSFER_ENCODING);
+    let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if has_body && takes_none {
+        let detail = "Requests here carry no body.";
+        return Some(limit(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", detail));
+    }
+    None
+}
+
+/// A problem of this transport alone; the edge never causes one. The connection is closed, for
+/// what follows on it has not been read.
+fn limit(status: StatusCode, code: &'static str, detail: &'static str) -> Reply {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = serde_json::json!({
+        "type": "about:blank", "title": title, "status": status.as_u16(),
+        "code": code, "detail": detail,
+    });
+    let mut reply = Reply::new(status, wire::NO_STORE)
+        .with_body(wire::PROBLEM_JSON, body.to_string().into());
+    reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
+}

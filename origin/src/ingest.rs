@@ -1,0 +1,109 @@
+//! The one writer: takes what the adapters saw, lets core conclude, publishes, logs. Events are
+//! handled as they come; conclusions are drawn ten times a second, so that silence has
+//! consequences too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pricecast_core::{
+    ASSESS_EVERY_MS, Action, Aggregator, Publisher, Source, Transition, UnixMillis,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::exchange::Received;
+use crate::metrics::Metrics;
+use crate::snapshot::Store;
+
+/// Events taken in one go before anything else gets its turn.
+const BATCH_LEN_MAX: usize = 256;
+
+/// Everything the loop needs.
+pub struct Ingest {
+    /// What the adapters saw.
+    pub events: mpsc::Receiver<Received>,
+    /// What the Kraken adapter is to do.
+    pub actions: mpsc::Sender<Action>,
+    /// Tells the Coinbase adapter whether any price is live.
+    pub any_source_live: watch::Sender<bool>,
+    /// The process clock.
+    pub clock: Clock,
+    /// All decisions.
+    pub aggregator: Aggregator,
+    /// When to publish.
+    pub publisher: Publisher,
+    /// Where it is published.
+    pub store: Arc<Store>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Ingest {
+    /// Runs until every adapter has ended.
+    pub async fn run(mut self) {
+        let mut assess = interval(Duration::from_millis(ASSESS_EVERY_MS));
+        assess.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH_LEN_MAX);
+        loop {
+            tokio::select! {
+                count = self.events.recv_many(&mut batch, BATCH_LEN_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for Received { at, event } in batch.drain(..) {
+                        self.metrics.event(&event);
+                        self.aggregator.handle(at, &event);
+                    }
+                }
+                _ = assess.tick() => self.conclude(self.clock.now()),
+            }
+        }
+    }
+
+    /// Draws the conclusions at `now` and publishes what is due.
+    pub fn conclude(&mut self, now: UnixMillis) {
+        let assessment = self.aggregator.assess(now);
+        for transition in &assessment.transitions {
+            self.note(transition);
+        }
+        for action in assessment.actions {
+            // A busy adapter is about to connect anew, which does more than was wanted.
+            if self.actions.try_send(action).is_err() {
+                self.metrics.action_dropped();
+            }
+        }
+        if let Some((snapshot, transition)) = self.publisher.publish(now, &self.aggregator) {
+            if let Some(transition) = &transition {
+                self.note(transition);
+            }
+            self.metrics.publication(&snapshot, now);
+            self.store.publish(snapshot, now);
+        }
+        let is_live = self.aggregator.any_source_live(now);
+        self.any_source_live.send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
+    }
+
+    fn note(&self, transition: &Transition) {
+        self.metrics.transition(transition);
+        let kind = transition.as_str();
+        let symbol = transition.symbol().map(|symbol| symbol.to_string());
+        let source = source_of(transition).map(Source::as_str);
+        if transition.is_worse() {
+            warn!(transition = kind, symbol, source, "{transition}");
+        } else {
+            info!(transition = kind, symbol, source, "{transition}");
+        }
+    }
+}
+
+const fn source_of(transition: &Transition) -> Option<Source> {
+    match transition {
+        Transition::Status { source, .. }
+        | Transition::Quarantined { source, .. }
+        | Transition::Released { source, .. }
+        | Transition::Unlisted { source, .. } => Some(*source),
+        _ => None,
+    }
+}

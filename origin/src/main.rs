@@ -1,0 +1,79 @@
+//! `pricecast-origin`: arguments → configuration → log → run → exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use pricecast_origin::app::{self, Listeners};
+use pricecast_origin::config::{Config, FileText};
+use pricecast_origin::{shutdown, telemetry};
+use tracing::error;
+
+/// Bad configuration (`EX_USAGE` of sysexits.h): told before any port is bound.
+const EXIT_CONFIG: u8 = 64;
+/// Read when it is there and no other file is named.
+const DEFAULT_FILE: &str = "pricecast.toml";
+
+/// One feed of crypto prices from Kraken and Coinbase, over HTTP.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Configuration file [default: ./pricecast.toml, if it is there]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Print the configuration in force and end
+    #[arg(long)]
+    print_config: bool,
+    /// Check the configuration and end
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match load(arguments.config.as_deref()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if arguments.print_config {
+        print!("{}", config.to_toml());
+    }
+    if arguments.print_config || arguments.check {
+        return ExitCode::SUCCESS;
+    }
+    telemetry::init(&config.log);
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(named: Option<&Path>) -> anyhow::Result<Config> {
+    let path = named.or(Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()));
+    let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+    let text = match path {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
+            format!("config: read {name}, named by --config or found in the working directory")
+        })?),
+        None => None,
+    };
+    let file = text.as_deref().map(|text| FileText { name: &name, text });
+    let is_text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+    };
+    Ok(Config::load(file, std::env::vars_os().filter_map(is_text))?)
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    let stop = shutdown::on_signal().context("listen for SIGINT and SIGTERM")?;
+    let listeners = Listeners::bind(&config).await?;
+    app::run(config, listeners, stop).await
+}

@@ -1,0 +1,286 @@
+//! Every metric of the origin: name, unit, labels. Label values come from bounded enums whose
+//! `as_str` also feeds the log, or from the configured symbols.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use pricecast_core::{
+    BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus,
+    Transition, UnixMillis,
+};
+
+use crate::exchange::kraken::session::FrameKind;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfSource {
+    source: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfOutcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfReason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfRefusal {
+    source: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfPrice {
+    symbol: String,
+    source: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfRequest {
+    resource: &'static str,
+    status: u16,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// The counters, gauges and histograms, and the registry that prints them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    source_up: Family<OfSource, Gauge>,
+    source_last_message: Family<OfSource, Seconds>,
+    price_age: Family<OfPrice, Seconds>,
+    end_to_end_age: Histogram,
+    transitions: Family<OfKind, Counter>,
+    failovers: Counter,
+    publications: Counter,
+    actions_dropped: Counter,
+    kraken_frames: Family<OfKind, Counter>,
+    kraken_reconnects: Family<OfReason, Counter>,
+    coinbase_requests: Family<OfOutcome, Counter>,
+    coinbase_latency: Histogram,
+    breaker_state: Gauge,
+    quotes_refused: Family<OfRefusal, Counter>,
+    event_times_replaced: Family<OfSource, Counter>,
+    http_requests: Family<OfRequest, Counter>,
+    http_duration: Histogram,
+    http_connections: Gauge,
+    state_writes: Family<OfOutcome, Counter>,
+    clock_ahead: Seconds,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("pricecast"),
+            source_up: Family::default(),
+            source_last_message: Family::default(),
+            price_age: Family::default(),
+            end_to_end_age: Histogram::new([0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0]),
+            transitions: Family::default(),
+            failovers: Counter::default(),
+            publications: Counter::default(),
+            actions_dropped: Counter::default(),
+            kraken_frames: Family::default(),
+            kraken_reconnects: Family::default(),
+            coinbase_requests: Family::default(),
+            coinbase_latency: Histogram::new([0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2]),
+            breaker_state: Gauge::default(),
+            quotes_refused: Family::default(),
+            event_times_replaced: Family::default(),
+            http_requests: Family::default(),
+            http_duration: Histogram::new([0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5]),
+            http_connections: Gauge::default(),
+            state_writes: Family::default(),
+            clock_ahead: Seconds::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        let registry = &mut self.registry;
+        registry.register("build", "Version of this build", build);
+        macro_rules! register {
+            ($($field:ident $name:literal $help:literal;)*) => {
+                $(registry.register($name, $help, self.$field.clone());)*
+            };
+        }
+        register! {
+            source_up "source_up" "1 while the source is connected";
+            source_last_message "source_last_message_timestamp_seconds"
+                "When the source last said anything that counts";
+            price_age "price_age_seconds" "Age of the published price, from its confirmation";
+            end_to_end_age "end_to_end_age_seconds"
+                "Age of the oldest price at each publication, from its confirmation";
+            transitions "transitions" "Changes of state, by kind";
+            failovers "failovers" "Symbols that went from Kraken to Coinbase";
+            publications "publications" "Snapshots published";
+            actions_dropped "actions_dropped"
+                "Wishes of the aggregator that a busy Kraken adapter did not take";
+            kraken_frames "kraken_frames" "Frames received, by kind";
+            kraken_reconnects "reconnects" "Kraken connections that ended, by reason";
+            coinbase_requests "coinbase_requests" "Requests sent, by outcome";
+            coinbase_latency "coinbase_request_duration_seconds" "Duration of each request";
+            breaker_state "breaker_state" "0 closed, 1 half open, 2 open";
+            quotes_refused "quotes_refused" "Quotes the normaliser refused, by reason";
+            event_times_replaced "event_times_replaced"
+                "Quotes whose own time was missing or in the future";
+            http_requests "http_requests" "Requests answered";
+            http_duration "http_request_duration_seconds" "From the request's head to the answer";
+            http_connections "http_connections" "Connections open";
+            state_writes "state_writes" "Writes of the last known prices to state_dir";
+            clock_ahead "clock_wall_ahead_seconds"
+                "How far the wall clock is ahead of the process clock";
+        }
+    }
+
+    /// Counts a frame.
+    pub fn kraken_frame(&self, kind: FrameKind) {
+        self.kraken_frames.get_or_create(&OfKind { kind: kind.as_str() }).inc();
+    }
+
+    /// Counts the end of a connection.
+    pub fn kraken_reconnect(&self, reason: &'static str) {
+        self.kraken_reconnects.get_or_create(&OfReason { reason }).inc();
+    }
+
+    /// Counts a request and how long it took.
+    pub fn coinbase_request(&self, outcome: &'static str, latency_ms: u64) {
+        self.coinbase_requests.get_or_create(&OfOutcome { outcome }).inc();
+        self.coinbase_latency.observe(seconds(latency_ms));
+    }
+
+    /// Tells the breaker's state.
+    pub fn breaker(&self, state: BreakerState) {
+        self.breaker_state.set(match state {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen { .. } => 1,
+            BreakerState::Open { .. } => 2,
+        });
+    }
+
+    /// Counts what an event tells of its quotes.
+    pub fn event(&self, event: &SourceEvent) {
+        match event {
+            SourceEvent::Kraken(KrakenEvent::Tick { quote, .. }) if quote.as_of_replaced => {
+                self.event_time_replaced(Source::Kraken);
+            }
+            SourceEvent::Kraken(KrakenEvent::TickRefused { reason, .. }) => {
+                self.quote_refused(Source::Kraken, reason.as_str());
+            }
+            SourceEvent::Coinbase(CoinbaseEvent::Answered { products, .. }) => {
+                for (_, reason) in products.iter().filter_map(|product| product.as_ref().err()) {
+                    self.quote_refused(Source::Coinbase, reason.as_str());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn event_time_replaced(&self, source: Source) {
+        self.event_times_replaced.get_or_create(&OfSource { source: source.as_str() }).inc();
+    }
+
+    fn quote_refused(&self, source: Source, reason: &'static str) {
+        let labels = OfRefusal { source: source.as_str(), reason };
+        self.quotes_refused.get_or_create(&labels).inc();
+    }
+
+    /// Counts a change of state.
+    pub fn transition(&self, transition: &Transition) {
+        self.transitions.get_or_create(&OfKind { kind: transition.as_str() }).inc();
+        if matches!(transition, Transition::Failover { .. }) {
+            self.failovers.inc();
+        }
+    }
+
+    /// Counts an action nobody took.
+    pub fn action_dropped(&self) {
+        self.actions_dropped.inc();
+    }
+
+    /// Notes a publication.
+    pub fn publication(&self, snapshot: &Snapshot, now: UnixMillis) {
+        self.publications.inc();
+        if let Some(oldest) = snapshot.prices.iter().map(|price| price.confirmed_at).min() {
+            self.end_to_end_age.observe(seconds(now.ms_since(oldest)));
+        }
+    }
+
+    /// Counts an answered request.
+    pub fn http_request(&self, resource: &'static str, status: u16, took_s: f64) {
+        self.http_requests.get_or_create(&OfRequest { resource, status }).inc();
+        self.http_duration.observe(took_s);
+    }
+
+    /// Tells how many connections are open.
+    pub fn http_connections(&self, change: i64) {
+        self.http_connections.inc_by(change);
+    }
+
+    /// Counts a write to `state_dir`.
+    pub fn state_write(&self, is_ok: bool) {
+        let outcome = if is_ok { "ok" } else { "failed" };
+        self.state_writes.get_or_create(&OfOutcome { outcome }).inc();
+    }
+
+    /// Tells how far the wall clock is ahead.
+    #[expect(clippy::cast_precision_loss, reason = "a metric; milliseconds of years fit")]
+    pub fn clock_ahead(&self, ahead_ms: i64) {
+        self.clock_ahead.set(ahead_ms as f64 / 1_000.0);
+    }
+
+    /// Prints everything in the OpenMetrics text format. What follows from the snapshot and the
+    /// moment (ages, status) is derived here and not kept up to date in between.
+    #[must_use]
+    pub fn encode(&self, snapshot: Option<&Snapshot>, now: UnixMillis) -> String {
+        self.price_age.clear();
+        if let Some(snapshot) = snapshot {
+            self.derive(snapshot, now);
+        }
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+
+    fn derive(&self, snapshot: &Snapshot, now: UnixMillis) {
+        for price in &snapshot.prices {
+            let labels =
+                OfPrice { symbol: price.symbol.to_string(), source: price.source.as_str() };
+            let age_ms = now.ms_since(price.confirmed_at);
+            self.price_age.get_or_create(&labels).set(seconds(age_ms));
+        }
+        for source in Source::ALL {
+            let report = snapshot.sources.get(source);
+            let labels = OfSource { source: source.as_str() };
+            let is_up = report.status_at(now) == SourceStatus::Connected;
+            self.source_up.get_or_create(&labels).set(i64::from(is_up));
+            let last_ms = report.last_update.map_or(0, UnixMillis::as_ms);
+            self.source_last_message.get_or_create(&labels).set(seconds(last_ms));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric; epoch milliseconds fit exactly")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
+}

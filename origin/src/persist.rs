@@ -1,0 +1,76 @@
+//! Writes the last known prices to `state_dir`: soon after the first publication, every 10 s, and
+//! on the way out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pricecast_core::Version;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::http::StateHealth;
+use crate::metrics::Metrics;
+use crate::snapshot::Store;
+use crate::snapshot::state::StateDir;
+
+const EVERY: Duration = Duration::from_secs(10);
+/// Until there is something to write for the first time: an epoch that readers have seen must
+/// not be forgotten.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// The writer of the last known prices.
+#[derive(Clone)]
+pub struct Persist {
+    /// Where to.
+    pub state: StateDir,
+    /// What.
+    pub store: Arc<Store>,
+    /// The process clock.
+    pub clock: Clock,
+    /// Told how it goes.
+    pub health: Arc<StateHealth>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Persist {
+    /// Runs for ever.
+    pub async fn run(self) {
+        let mut look = interval(FIRST_LOOK);
+        while self.store.snapshot().is_none() {
+            look.tick().await;
+        }
+        let mut every = interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut saved = Version::default();
+        loop {
+            every.tick().await;
+            let Some(version) = self.store.snapshot().map(|snapshot| snapshot.version) else {
+                continue;
+            };
+            if version != saved {
+                saved = version;
+                let writer = self.clone();
+                // A slow disk must not hold up a worker thread.
+                let _ = tokio::task::spawn_blocking(move || writer.save_now()).await;
+            }
+        }
+    }
+
+    /// Writes at once, in this thread.
+    pub fn save_now(&self) {
+        let Some(snapshot) = self.store.snapshot() else { return };
+        let outcome = self.state.save(&snapshot, self.clock.now());
+        self.metrics.state_write(outcome.is_ok());
+        let path = self.state.path().display();
+        let is_news = self.health.note(outcome.is_ok());
+        match outcome {
+            Err(error) if is_news => {
+                warn!(error = %error, "write last known prices to {path}: {error}; serving goes on");
+            }
+            Ok(()) if is_news => info!("last known prices are written to {path} again"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The last known prices on disk, so that a restart begins with them. The file is a body of the
+//! contract; it is replaced in one step, and one that cannot be read is put aside, never deleted
+//! and never fatal.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use pricecast_core::{FRESH_FOR_MS, PricePoint, Snapshot, UnixMillis};
+use pricecast_wire::{ParseError, parse, render};
+
+/// Its name carries the major version of the contract: a later one writes another file.
+const FILE_NAME: &str = "prices.v1.json";
+const TEMPORARY_NAME: &str = "prices.v1.json.tmp";
+
+/// Where the file lives.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// What was found at the start.
+#[derive(Debug)]
+pub enum Found {
+    /// No file: a first start.
+    Nothing,
+    /// The last known prices.
+    Snapshot(Box<Snapshot>),
+    /// A file that could not be used.
+    Unusable {
+        /// Why.
+        error: StateError,
+        /// Where it was put.
+        kept_as: Option<PathBuf>,
+    },
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is no snapshot we understand.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+}
+
+impl StateDir {
+    /// The directory at `path`; it need not exist yet.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the last known prices. `now_ms` only names a file that is put aside.
+    #[must_use]
+    pub fn load(&self, now: UnixMillis) -> Found {
+        let file = self.path.join(FILE_NAME);
+        let read = fs::read(&file).map_err(StateError::from);
+        match read.and_then(|body| Ok(parse(&body)?)) {
+            Ok(snapshot) => Found::Snapshot(Box::new(snapshot)),
+            Err(StateError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
+            Err(error) => {
+                let aside = self.path.join(format!("{FILE_NAME}.unusable-{now}"));
+                let kept_as = fs::rename(&file, &aside).ok().map(|()| aside);
+                Found::Unusable { error, kept_as }
+            }
+        }
+    }
+
+    /// Replaces the file: written beside it, flushed to the disk, renamed over it.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written.
+    pub fn save(&self, snapshot: &Snapshot, now: UnixMillis) -> io::Result<()> {
+        fs::create_dir_all(&self.path)?;
+        let temporary = self.path.join(TEMPORARY_NAME);
+        let mut file = File::create(&temporary)?;
+        file.write_all(render(snapshot, now).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, self.path.join(FILE_NAME))?;
+        // The name itself is on the disk only once the directory is.
+        if let Ok(directory) = File::open(&self.path) {
+            let _ = directory.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// The prices of an earlier run as they may be taken over at `now`: with their true age. One from
+/// our future (the clock was set back in between) has no known age, so it must not pass as fresh.
+#[must_use]
+pub fn restorable(snapshot: &Snapshot, now: UnixMillis) -> Vec<PricePoint> {
+    let old = now.minus_ms(FRESH_FOR_MS);
+    let restore = |point: &PricePoint| {
+        if point.confirmed_at <= now {
+            return *point;
+        }
+        PricePoint { confirmed_at: old, as_of: point.as_of.min(old), ..*point }
+    };
+    snapshot.prices.iter().map(restore).collect()
+}
+
+/// The epoch of this run: later than every earlier one, also after the clock was set back.
+#[must_use]
+pub fn next_epoch(now: UnixMillis, last: Option<&Snapshot>) -> u64 {
+    let after_last = last.map_or(0, |snapshot| snapshot.version.epoch.saturating_add(1));
+    now.as_ms().max(after_last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{at, snapshot};
+
+    fn empty() -> (tempfile::TempDir, StateDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::new(directory.path().join("made/when/needed"));
+        (directory, state)
+    }
+
+    #[test]
+    fn what_is_saved_is_found_again() {
+        let (_directory, state) = empty();
+        assert!(matches!(state.load(at(0)), Found::Nothing));
+        for seq in [1, 2] {
+            state.save(&snapshot(seq, at(0)), at(0)).unwrap();
+            let Found::Snapshot(found) = state.load(at(9)) else { panic!("not found") };
+            assert_eq!(*found, snapshot(seq, at(0)));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_put_aside_and_said_so() {
+        for body in ["", "{", "{\"prices\":[]}", "\u{0}\u{1}"] {
+            let (_directory, state) = empty();
+            fs::create_dir_all(state.path()).unwrap();
+            fs::write(state.path().join(FILE_NAME), body).unwrap();
+            let Found::Unusable { kept_as, .. } = state.load(at(0)) else { panic!("{body:?}") };
+            assert_eq!(fs::read_to_string(kept_as.unwrap()).unwrap(), body);
+            assert!(matches!(state.load(at(0)), Found::Nothing));
+        }
+    }
+
+    #[test]
+    fn a_half_written_file_never_takes_the_place_of_the_last_good_one() {
+        let (_directory, state) = empty();
+        state.save(&snapshot(1, at(0)), at(0)).unwrap();
+        fs::write(state.path().join(TEMPORARY_NAME), "{\"pri").unwrap();
+        assert!(matches!(state.load(at(0)), Found::Snapshot(_)));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_an_error_and_no_more() {
+        let (directory, _) = empty();
+        let file = directory.path().join("a file");
+        fs::write(&file, "").unwrap();
+        assert!(StateDir::new(file.join("below")).save(&snapshot(1, at(0)), at(0)).is_err());
+    }
+
+    #[test]
+    fn prices_keep_their_true_age_and_those_from_the_future_are_old() {
+        let last = snapshot(1, at(1_000));
+        assert_eq!(restorable(&last, at(2_000)), last.prices);
+        let [restored] = restorable(&last, at(999))[..] else { panic!() };
+        assert!(restored.is_stale(at(999)));
+        assert!(restored.as_of <= at(999));
+    }
+
+    #[test]
+    fn an_epoch_is_later_than_the_last_one_whatever_the_clock_says() {
+        let last = snapshot(1, at(0));
+        assert_eq!(next_epoch(at(5), None), at(5).as_ms());
+        for (now, epoch) in [(3, 8), (7, 8), (8, 8), (9, 9)] {
+            assert_eq!(last.version.epoch, 7);
+            assert_eq!(next_epoch(UnixMillis::from_ms(now), Some(&last)), epoch);
+        }
+    }
+}
