@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the Worker build needs in its environment; sourced by scripts/build-edge.
 # RUSTUP_TOOLCHAIN is set only where scripts/setup had to take another compiler for WebAssembly.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts in this folder: where things are, and how a step speaks to its reader.
 # Sourced, never run. Bash 3.2 is enough (macOS ships no newer one).
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import test from 'node:test';
+import test, { after } from 'node:test';
 import { Child } from './child.mjs';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'pricecast-child-'));
+after(() => rmSync(folder, { recursive: true }));
 
 function startChild(script, name) {
   const logFile = path.join(folder, `${name}.log`);

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # wrangler, workerd, esbuild, wasm-opt and the Node 22 that wrangler needs, by the lock file.
 
 node_deps_stamp=$root/node_modules/.pricecast-lock

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The standard library for wasm32-unknown-unknown, which the Worker is compiled against.
 #
 # Ordinary way: rustup's download, into the default toolchain. Where only package registries can be

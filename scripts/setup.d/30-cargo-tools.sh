@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Tools compiled for this project, of the versions that fit it: two that make a Worker out of a
 # wasm file, one that checks dependencies.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Servers that only some tests use. Without one, its tests are skipped by name; CI installs them.
 
 title_redis() { echo "redis-server (Debian's package)"; }
