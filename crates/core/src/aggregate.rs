@@ -206,7 +206,7 @@ impl Aggregator {
         for index in 0..self.choices.len() {
             let Some(&symbol) = self.config.symbols.get(index) else { continue };
             self.review_candidates(index, now);
-            let other = self.coinbase.live(index, now).map(|held| held.price);
+            let other = self.view(Source::Coinbase, index, now);
             let suspicion = self.kraken.suspect(index, symbol, now, other);
             self.transitions.extend(suspicion);
             self.choose(index, symbol, now);

@@ -17,6 +17,12 @@ use crate::transition::Transition;
 
 /// Confirmed within this is live; longer without a ticker or heartbeat is silence.
 pub(crate) const KRAKEN_DEADLINE_MS: u64 = 3_000;
+/// Heartbeats come about every second, so a longer gap is a stall on the way; what arrives after
+/// it was said before it.
+const STALL_MS: u64 = 1_500;
+/// How long the backlog of a stall may take to arrive. Until then a frame proves its own symbol
+/// only: the news of another may still be behind it.
+const SETTLE_MS: u64 = 300;
 /// Own silence after which a price that moved elsewhere is suspected frozen.
 const FROZEN_AFTER_MS: u64 = 10_000;
 /// How far the other source must have moved meanwhile.
@@ -38,6 +44,10 @@ struct Link {
     down_reason: SourceReason,
     /// `None` until this connection's first `status` frame: unknown is not online.
     system: Option<SystemStatus>,
+    /// Last ticker or heartbeat frame on this connection.
+    heard_at: Option<UnixMillis>,
+    /// The backlog of a stall is expected until then.
+    settled_at: UnixMillis,
     /// Last frame on this connection that proves the riding symbols.
     proved_at: Option<UnixMillis>,
     /// The same, over all connections.
@@ -81,6 +91,8 @@ impl Kraken {
                 connected_at: None,
                 down_reason: SourceReason::Starting,
                 system: None,
+                heard_at: None,
+                settled_at: UnixMillis::default(),
                 proved_at: None,
                 last_update: None,
                 unbroken_since: UnixMillis::default(),
@@ -109,6 +121,7 @@ impl Kraken {
         self.end_all_rides();
         self.link.connected_at = Some(at);
         self.link.system = None;
+        self.link.heard_at = None;
         self.link.proved_at = None;
         for entry in &mut self.listings {
             entry.last_tick_at = None;
@@ -137,6 +150,13 @@ impl Kraken {
     /// A ticker or heartbeat frame arrived: what rides is proved anew.
     pub(crate) fn on_proof(&mut self, at: UnixMillis) {
         if !self.is_online() {
+            return;
+        }
+        let heard_before = self.link.heard_at.replace(at);
+        if heard_before.is_some_and(|before| at.ms_since(before) > STALL_MS) {
+            self.link.settled_at = at.plus_ms(SETTLE_MS);
+        }
+        if at < self.link.settled_at {
             return;
         }
         if self.link.last_update.is_none_or(|last| at.ms_since(last) >= KRAKEN_DEADLINE_MS) {
@@ -237,18 +257,19 @@ impl Kraken {
     }
 
     /// Suspects a symbol that is silent while the other source's price moves; or drops the
-    /// suspicion once that price is back.
+    /// suspicion once that price is back. A move counts even while it is only a candidate: a
+    /// crash seen on Coinbase alone waits for Kraken, and a frozen Kraken would never speak.
     pub(crate) fn suspect(
         &mut self,
         index: usize,
         symbol: Symbol,
         now: UnixMillis,
-        other_live: Option<Price>,
+        other: OtherView,
     ) -> Option<Transition> {
         let is_live = self.live(index, now).is_some();
         let entry = self.listings.get_mut(index)?;
-        let other = other_live?;
-        let reference = *entry.other_at_tick.get_or_insert(other);
+        entry.other_at_tick = entry.other_at_tick.or(other.live);
+        let (other, reference) = (other.latest?, entry.other_at_tick?);
         let has_moved = !other.is_within_bp(reference, FROZEN_MOVE_BP);
         if entry.is_suspected && !has_moved {
             entry.is_suspected = false;

@@ -36,7 +36,8 @@ pub(crate) struct Candidate {
     pub(crate) confirmed_at: UnixMillis,
     /// The decimal point seems to have moved.
     pub(crate) is_decimal_shift: bool,
-    since: UnixMillis,
+    /// Since when it has stood with no live price of the other source against it.
+    unopposed_since: Option<UnixMillis>,
 }
 
 /// The gate of one symbol on one source.
@@ -84,7 +85,9 @@ impl Gate {
             quote,
             confirmed_at,
             is_decimal_shift: price.is_decimal_shift_of(reference, AGREEMENT_BP),
-            since: standing.map_or(at, |c| c.since),
+            unopposed_since: standing
+                .map_or(Some(at), |c| c.unopposed_since)
+                .filter(|_| other.live.is_none()),
         });
         if standing.is_some() { Verdict::Waiting } else { Verdict::Quarantined { reference } }
     }
@@ -92,20 +95,24 @@ impl Gate {
     /// Whether the waiting candidate may pass by now. `proved_at`: the last moment the source
     /// proved that it still says so; standing counts up to there, not up to now.
     pub(crate) fn review(&mut self, proved_at: UnixMillis, other: OtherView) -> Option<Candidate> {
-        let candidate = self.candidate?;
-        let stood_ms = proved_at.ms_since(candidate.since);
-        let passes = agrees(candidate.quote.price, other)
-            || other.live.is_none()
-                && match (candidate.is_decimal_shift, other.lists) {
-                    (false, _) => stood_ms >= STANDING_MS,
-                    (true, false) => stood_ms >= SHIFT_STANDING_MS,
-                    (true, true) => false,
-                };
-        if !passes {
+        let candidate = self.candidate.as_mut()?;
+        let stood_ms = if other.live.is_some() {
+            candidate.unopposed_since = None;
+            0
+        } else {
+            proved_at.ms_since(*candidate.unopposed_since.get_or_insert(proved_at))
+        };
+        let has_stood = match (candidate.is_decimal_shift, other.lists) {
+            (false, _) => stood_ms >= STANDING_MS,
+            (true, false) => stood_ms >= SHIFT_STANDING_MS,
+            (true, true) => false,
+        };
+        if !has_stood && !agrees(candidate.quote.price, other) {
             return None;
         }
-        self.accept(candidate.quote.price);
-        Some(candidate)
+        let accepted = *candidate;
+        self.accept(accepted.quote.price);
+        Some(accepted)
     }
 
     /// Forgets the candidate: what it rested on is gone.
@@ -200,6 +207,16 @@ mod tests {
         gate.judge(at(1_000), at(1_000), quote("40"), live("100"));
         assert!(gate.review(at(9_000_000), live("100")).is_none());
         assert!(gate.review(at(9_000_000), live("40.5")).is_some());
+    }
+
+    #[test]
+    fn standing_counts_only_from_when_the_other_is_no_longer_live() {
+        let mut gate = gate_at("100");
+        gate.judge(at(1_000), at(1_000), quote("40"), live("100"));
+        assert!(gate.review(at(20_000), live("100")).is_none());
+        assert!(gate.review(at(20_100), NOBODY).is_none());
+        assert!(gate.review(at(23_099), NOBODY).is_none());
+        assert!(gate.review(at(23_100), NOBODY).is_some());
     }
 
     #[test]

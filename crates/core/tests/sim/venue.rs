@@ -1,0 +1,221 @@
+//! The venues: true price paths, and what their interfaces say of them.
+
+use rand::RngExt;
+
+use super::{Event, SYMBOLS, UPSTREAM_LATENCY_MAX_MS, World};
+
+/// A venue's own price over time, in hundredths.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    changes: Vec<(u64, i64)>,
+}
+
+impl Path {
+    fn new(price: i64) -> Self {
+        Self { changes: vec![(0, price)] }
+    }
+
+    pub(crate) fn price(&self) -> i64 {
+        self.changes[self.changes.len() - 1].1
+    }
+
+    fn move_to(&mut self, now: u64, price: i64) {
+        self.changes.push((now, price.max(1)));
+    }
+
+    /// When the venue last had that price, up to `now`; `None` if it never had.
+    pub(crate) fn last_had(&self, price: i64, now: u64) -> Option<u64> {
+        let held = self.changes.iter().rposition(|&(_, p)| p == price)?;
+        Some(self.changes.get(held + 1).map_or(now, |&(left_at, _)| left_at.min(now)))
+    }
+
+    /// How far `price` was from the venue's at its closest in `[from, now]`, in basis points.
+    pub(crate) fn closest_bp(&self, price: i64, from: u64, now: u64) -> i64 {
+        let bp = |p: i64| (p - price).abs() * 10_000 / p.max(1);
+        let mut best = bp(self.price());
+        for (nth, &(since, p)) in self.changes.iter().enumerate().rev() {
+            let until = self.changes.get(nth + 1).map_or(now, |&(at, _)| at);
+            if until < from {
+                break;
+            }
+            if since <= now {
+                best = best.min(bp(p));
+            }
+        }
+        best
+    }
+}
+
+/// A price in hundredths as the exchange writes it.
+pub(crate) fn text(price: i64) -> String {
+    format!("{}.{:02}", price / 100, price % 100)
+}
+
+pub(crate) fn paths() -> Vec<Path> {
+    SYMBOLS.iter().map(|&(_, price)| Path::new(price)).collect()
+}
+
+/// What arrives on the WebSocket.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    System { is_online: bool },
+    Tick { index: usize, price: i64, is_snapshot: bool },
+    Refused(usize),
+    Heartbeat,
+    Garbage,
+    Closed,
+}
+
+/// What a poll brings.
+pub(crate) type Answer = Vec<(i64, u64)>;
+
+pub(crate) struct KrakenVenue {
+    pub(crate) paths: Vec<Path>,
+    pub(crate) is_silent: bool,
+    pub(crate) refuses: bool,
+    pub(crate) is_halted: bool,
+    pub(crate) frozen: Option<usize>,
+    /// The present connection.
+    pub(crate) connection: Option<u64>,
+    last_sent_at: u64,
+    delivered_at: u64,
+    /// Moved while nothing could be sent: sent when it can.
+    unsent: Vec<bool>,
+}
+
+impl KrakenVenue {
+    pub(crate) fn new() -> Self {
+        Self {
+            paths: paths(),
+            is_silent: false,
+            refuses: false,
+            is_halted: false,
+            frozen: None,
+            connection: None,
+            last_sent_at: 0,
+            delivered_at: 0,
+            unsent: vec![false; SYMBOLS.len()],
+        }
+    }
+}
+
+pub(crate) struct CoinbaseVenue {
+    pub(crate) paths: Vec<Path>,
+    pub(crate) hangs: bool,
+    pub(crate) errors: bool,
+    volumes: Vec<u64>,
+}
+
+impl CoinbaseVenue {
+    pub(crate) fn new() -> Self {
+        Self { paths: paths(), hangs: false, errors: false, volumes: vec![1; SYMBOLS.len()] }
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        self.paths.iter().map(Path::price).zip(self.volumes.iter().copied()).collect()
+    }
+}
+
+impl World {
+    pub(crate) fn on_trade(&mut self, on_kraken: bool, index: usize) {
+        let pause = self.between(50, 3_000);
+        self.after(pause, Event::Trade { on_kraken, index });
+        let step_bp = if self.rng.random_bool(0.05) { 40 } else { 4 };
+        let move_bp = self.rng.random_range(-step_bp..=step_bp);
+        let venue = if on_kraken { &self.kraken.paths } else { &self.coinbase.paths };
+        let other = if on_kraken { &self.coinbase.paths } else { &self.kraken.paths };
+        // Arbitrage: a venue is drawn to the other one.
+        let pull = (other[index].price() - venue[index].price()) / 4;
+        let price = venue[index].price() + pull + venue[index].price() * move_bp / 10_000;
+        if on_kraken {
+            if !self.kraken.is_halted {
+                self.kraken_moves(index, price);
+            }
+        } else {
+            self.coinbase.volumes[index] += 1;
+            self.coinbase.paths[index].move_to(self.now, price);
+        }
+    }
+
+    fn kraken_moves(&mut self, index: usize, price: i64) {
+        self.kraken.paths[index].move_to(self.now, price);
+        self.kraken.unsent[index] = true;
+        self.flush_kraken();
+    }
+
+    /// Sends what has moved and may be sent.
+    pub(crate) fn flush_kraken(&mut self) {
+        if self.kraken.is_silent {
+            return;
+        }
+        for index in 0..SYMBOLS.len() {
+            if self.kraken.unsent[index] && self.kraken.frozen != Some(index) {
+                self.kraken.unsent[index] = false;
+                let price = self.kraken.paths[index].price();
+                self.send_frame(Frame::Tick { index, price, is_snapshot: false });
+            }
+        }
+    }
+
+    /// A heartbeat about every second in the absence of other frames.
+    pub(crate) fn on_heartbeat(&mut self) {
+        self.after(250, Event::Heartbeat);
+        if self.now - self.kraken.last_sent_at >= 1_000 {
+            self.send_frame(Frame::Heartbeat);
+        }
+    }
+
+    /// In order, each on its way for a while.
+    pub(crate) fn send_frame(&mut self, frame: Frame) {
+        let Some(connection) = self.kraken.connection else { return };
+        if self.kraken.is_silent && !matches!(frame, Frame::Closed) {
+            return;
+        }
+        self.kraken.last_sent_at = self.now;
+        let latency = self.between(1, UPSTREAM_LATENCY_MAX_MS);
+        let arrives = (self.now + latency).max(self.kraken.delivered_at);
+        self.kraken.delivered_at = arrives;
+        self.after(arrives - self.now, Event::Frame { connection, frame });
+    }
+
+    pub(crate) fn send_snapshots(&mut self, indices: &[usize]) {
+        for &index in indices {
+            // Pending until the silence ends, as a real socket's backlog is.
+            self.kraken.unsent[index] |= self.kraken.is_silent;
+            if self.kraken.frozen != Some(index) && !self.kraken.is_silent {
+                let price = self.kraken.paths[index].price();
+                self.kraken.unsent[index] = false;
+                self.send_frame(Frame::Tick { index, price, is_snapshot: true });
+            }
+        }
+    }
+
+    pub(crate) fn drop_connection(&mut self) {
+        self.send_frame(Frame::Closed);
+        self.kraken.connection = None;
+    }
+
+    /// One wrong print, put right at once: the venue never had that price.
+    pub(crate) fn kraken_spikes(&mut self, index: usize) {
+        let knows_better = self.origin.as_ref().is_some_and(|origin| origin.has_ticked[index]);
+        if !knows_better || self.kraken.is_silent || self.kraken.frozen == Some(index) {
+            return;
+        }
+        let price = self.kraken.paths[index].price();
+        let factors = [13, 870, 1_150, 10_000, 100];
+        let factor = factors[self.rng.random_range(0..factors.len())];
+        let spike = (price * factor / 1_000).max(1);
+        self.send_frame(Frame::Tick { index, price: spike, is_snapshot: false });
+        self.send_frame(Frame::Tick { index, price, is_snapshot: false });
+    }
+
+    /// A real fall by more than half, on both venues within a second.
+    pub(crate) fn market_crashes(&mut self, index: usize) {
+        let price = self.kraken.paths[index].price() * 2 / 5;
+        if price > 1_000 && !self.kraken.is_halted {
+            self.kraken_moves(index, price);
+            self.coinbase.volumes[index] += 1;
+            self.coinbase.paths[index].move_to(self.now, price + price / 500);
+        }
+    }
+}
