@@ -1,9 +1,16 @@
-//! The control endpoint: inject and clear faults, read the truth and the counters.
+//! The control endpoint: inject and clear faults, set prices, read the truth and the counters.
 
+use crate::decimal::Decimal;
 use crate::fault::FaultSpec;
 use crate::http::{Request, Response};
+use crate::market::Venue;
 use crate::sim::Sim;
+use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
+
+const KNOWN: &str = "known: GET, POST, DELETE /control/faults; DELETE /control/faults/{id}; \
+    POST /control/price; GET /control/truth; GET /control/stats";
 
 /// Answers a request under `/control/`.
 pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
@@ -14,12 +21,14 @@ pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
             sim.clear();
             list(sim, 200)
         }
+        ("DELETE", path) if path.starts_with("/control/faults/") => clear_one(sim, path),
+        ("POST", "/control/price") => set_price(sim, &request.body),
         ("GET", "/control/truth") => Response::of(200, &sim.truth()),
         ("GET", "/control/stats") => Response::of(200, &sim.counters.read()),
-        (_, "/control/faults" | "/control/truth" | "/control/stats") => {
-            problem(405, "method not allowed; faults: GET, POST, DELETE; truth and stats: GET")
+        (_, "/control/faults" | "/control/price" | "/control/truth" | "/control/stats") => {
+            problem(405, KNOWN)
         }
-        _ => problem(404, "known: /control/faults, /control/truth, /control/stats"),
+        _ => problem(404, KNOWN),
     }
 }
 
@@ -34,8 +43,48 @@ fn inject(sim: &Sim, body: &[u8]) -> Response {
     }
 }
 
+fn clear_one(sim: &Sim, path: &str) -> Response {
+    let id = path.rsplit('/').next().and_then(|id| id.parse().ok());
+    if id.is_some_and(|id| sim.clear_one(id)) {
+        return list(sim, 200);
+    }
+    problem(404, "no active fault has this id; GET /control/faults lists them")
+}
+
+/// The body of `POST /control/price`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPrice {
+    venue: Venue,
+    symbol: String,
+    /// As text, so that its digits are exact.
+    price: String,
+}
+
+fn set_price(sim: &Sim, body: &[u8]) -> Response {
+    let new: NewPrice = match serde_json::from_slice(body) {
+        Ok(new) => new,
+        Err(error) => return problem(400, &error.to_string()),
+    };
+    let price: Decimal = match new.price.parse() {
+        Ok(price) => price,
+        Err(error) => return problem(400, &format!("price: {error}")),
+    };
+    if price.units() <= 0 {
+        return problem(400, "price must be above 0; bad prices are the fault bad-number");
+    }
+    if sim.set_price(new.venue, &new.symbol, price) {
+        return Response::of(200, &json!({ "ok": true }));
+    }
+    let known: Vec<&str> = sim.listings.iter().map(|listing| listing.symbol.as_str()).collect();
+    problem(
+        400,
+        &format!("symbol \"{}\" is not simulated; known: {}", new.symbol, known.join(", ")),
+    )
+}
+
 fn list(sim: &Sim, status: u16) -> Response {
-    let board = std::sync::Arc::clone(&sim.faults().borrow());
+    let board = Arc::clone(&sim.faults().borrow());
     let active: Vec<_> = board.active().iter().map(AsRef::as_ref).collect();
     Response::of(status, &json!({ "active": active }))
 }

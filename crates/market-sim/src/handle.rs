@@ -4,8 +4,9 @@ use crate::clock::SimClock;
 use crate::decimal::Decimal;
 use crate::fault::{Fault, FaultSpec, SpecError, Target};
 use crate::http;
-use crate::market::{Generator, Pace, Venue};
-use crate::options::Options;
+use crate::market::{Generator, Market, Pace, Venue};
+use crate::options::{DEFAULT_SYMBOLS, Options};
+use crate::replay::{Replay, ReplayError};
 use crate::sim::Sim;
 use crate::stats::Stats;
 use crate::truth::Truth;
@@ -17,6 +18,20 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Why a simulator did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// An option is impossible.
+    #[error("{0}")]
+    Options(String),
+    /// The recording cannot be replayed.
+    #[error("replay: {0}")]
+    Replay(#[from] ReplayError),
+    /// An entry of the script makes no sense for this market.
+    #[error("script, entry {entry}: {source}")]
+    Script {
+        /// Counted from 1.
+        entry: usize,
+        /// What is wrong.
+        source: SpecError,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {listen}: {source}")]
     Listen {
@@ -40,18 +55,16 @@ pub struct Handle {
 /// # Errors
 /// [`StartError`] when the options are impossible or the address is taken.
 pub async fn start(options: Options) -> Result<Handle, StartError> {
+    if let Some(problem) = options.problem() {
+        return Err(StartError::Options(problem));
+    }
+    let clock = SimClock::start();
+    let market = market(&options, &clock)?;
+    check_script(&options, &market)?;
     let listen = options.listen;
     let failed = |source| StartError::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
-    let clock = SimClock::start();
-    let pace = Pace {
-        seed: options.seed,
-        speed: options.speed,
-        update_hz: options.update_hz,
-        epoch_us: clock.start_epoch_us(),
-    };
-    let market = Generator::market(&options.symbols, pace);
     let sim = Arc::new(Sim::new(options, clock, market));
     let driver = Arc::clone(&sim);
     let tasks = vec![
@@ -59,6 +72,41 @@ pub async fn start(options: Options) -> Result<Handle, StartError> {
         tokio::spawn(accept(Arc::clone(&sim), listener)),
     ];
     Ok(Handle { addr, sim, tasks })
+}
+
+fn market(options: &Options, clock: &SimClock) -> Result<Market, ReplayError> {
+    let pace = Pace {
+        seed: options.seed,
+        speed: options.speed,
+        update_hz: options.update_hz,
+        epoch_us: clock.start_epoch_us(),
+    };
+    let Some(path) = &options.replay else {
+        let symbols = options.symbols.clone();
+        let symbols = symbols.unwrap_or_else(|| DEFAULT_SYMBOLS.map(str::to_owned).to_vec());
+        return Ok(Generator::market(&symbols, pace));
+    };
+    Ok(match Replay::read(path, options.symbols.as_deref())? {
+        Replay::Candles(paths) => {
+            let end_us = paths.iter().map(|(_, path)| path.end_us()).max().unwrap_or(0);
+            let seconds = end_us / 1_000_000 / i64::from(options.speed);
+            tracing::info!(file = %path.display(), seconds, "replaying candles; at their end the last close holds");
+            Generator::replay(paths, pace)
+        }
+        Replay::Frames(recording) => {
+            tracing::info!(file = %path.display(), "replaying frames; at their end they start again");
+            recording.market(options.speed, pace.epoch_us)
+        }
+    })
+}
+
+fn check_script(options: &Options, market: &Market) -> Result<(), StartError> {
+    let known: Vec<&str> = market.listings().iter().map(|l| l.symbol.as_str()).collect();
+    for (index, entry) in options.script.iter().enumerate() {
+        let checked = entry.spec.check(&known);
+        checked.map_err(|source| StartError::Script { entry: index + 1, source })?;
+    }
+    Ok(())
 }
 
 async fn accept(sim: Arc<Sim>, listener: TcpListener) {

@@ -1,7 +1,9 @@
 //! What to simulate.
 
 use crate::market::Venue;
+use crate::script::ScriptEntry;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The five coins simulated unless others are named.
@@ -13,8 +15,14 @@ pub const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Canonical symbols (`BTC`), each traded as `BTC/USD` and `BTC-USD`.
-    pub symbols: Vec<String>,
+    /// Canonical symbols (`BTC`), each traded as `BTC/USD` and `BTC-USD`. `None`: the five default
+    /// ones, or all of the replay's.
+    pub symbols: Option<Vec<String>>,
+    /// Recorded market to replay instead of generated prices: a `.csv` of candles or an `.ndjson`
+    /// of Kraken frames.
+    pub replay: Option<PathBuf>,
+    /// Faults to inject by themselves.
+    pub script: Vec<ScriptEntry>,
     /// Seed of the generated prices.
     pub seed: u64,
     /// Market seconds per second.
@@ -47,7 +55,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            symbols: DEFAULT_SYMBOLS.map(str::to_owned).to_vec(),
+            symbols: None,
+            replay: None,
+            script: Vec::new(),
             seed: 42,
             speed: 1,
             update_hz: None,
@@ -56,5 +66,75 @@ impl Default for Options {
             enforce_limits: false,
             idle_close: Duration::from_secs(60),
         }
+    }
+}
+
+impl Options {
+    /// A market in which nothing ticks by itself: heartbeats go on, and only
+    /// [`crate::Handle::set_price`] moves a price.
+    #[must_use]
+    pub fn still() -> Self {
+        Self { update_hz: Some(0.0), ..Self::default() }
+    }
+
+    /// The same with these symbols.
+    #[must_use]
+    pub fn symbols(self, symbols: &[&str]) -> Self {
+        Self { symbols: Some(symbols.iter().map(|symbol| (*symbol).to_owned()).collect()), ..self }
+    }
+
+    /// What is wrong with these options, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if self.speed == 0 || self.speed > 100_000 {
+            return Some(format!("speed must be from 1 to 100000, not {}", self.speed));
+        }
+        let hz = self.update_hz.unwrap_or(1.0);
+        if !(0.0..=1_000_000.0).contains(&hz) {
+            return Some(format!("update-hz must be from 0 to 1000000, not {hz}"));
+        }
+        let symbols = self.symbols.as_deref().unwrap_or_default();
+        if self.symbols.is_some() && symbols.is_empty() {
+            return Some("symbols must name at least one".to_owned());
+        }
+        let plain = |symbol: &str| {
+            let chars = || symbol.chars();
+            !symbol.is_empty()
+                && symbol.len() <= 20
+                && chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+        };
+        for (index, symbol) in symbols.iter().enumerate() {
+            if !plain(symbol) {
+                return Some(format!(
+                    "symbol \"{symbol}\" must be 1 to 20 of A-Z and 0-9, without a pair: BTC"
+                ));
+            }
+            if symbols.iter().take(index).any(|earlier| earlier == symbol) {
+                return Some(format!("symbol \"{symbol}\" is named twice"));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_options_say_what_would_be_right() {
+        let default = Options::default;
+        for (options, part) in [
+            (Options { speed: 0, ..default() }, "from 1 to 100000"),
+            (Options { update_hz: Some(-1.0), ..default() }, "from 0"),
+            (Options { update_hz: Some(f64::NAN), ..default() }, "from 0"),
+            (default().symbols(&[]), "at least one"),
+            (default().symbols(&["BTC", "btc"]), "\"btc\" must be"),
+            (default().symbols(&["BTC/USD"]), "without a pair"),
+            (default().symbols(&["BTC", "ETH", "BTC"]), "\"BTC\" is named twice"),
+        ] {
+            let problem = options.problem().unwrap();
+            assert!(problem.contains(part), "{problem}");
+        }
+        assert_eq!(default().symbols(&["1INCH", "PEPE"]).problem(), None);
     }
 }

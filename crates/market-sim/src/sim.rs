@@ -8,6 +8,7 @@ use crate::fault::{FaultBoard, FaultSpec, SpecError, crash_ppm};
 use crate::limits::Limits;
 use crate::market::{Listing, Market, Quote, Tick, TickKind, Venue};
 use crate::options::Options;
+use crate::script::ScriptEntry;
 use crate::stats::Counters;
 use crate::truth::Truth;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -178,9 +179,18 @@ impl Sim {
         let _ = self.ticks.send(tick);
     }
 
-    /// Drives the market and ends faults whose time is up, for ever.
+    fn run_entry(&self, entry: Option<&ScriptEntry>) {
+        let Some(entry) = entry else { return };
+        // Checked at the start; a failure here would be a change of the market since.
+        if let Err(error) = self.inject(entry.spec.clone()) {
+            tracing::error!(%error, "scripted fault not injected");
+        }
+    }
+
+    /// Drives the market, the script, and ends faults whose time is up, for ever.
     pub(crate) async fn drive(&self) {
         let mut faults = self.faults();
+        let mut script = self.options.script.iter().peekable();
         loop {
             let next_tick = self.advance(&mut self.world());
             let now_us = self.clock.elapsed_us();
@@ -189,7 +199,12 @@ impl Sim {
                 self.change_faults(|board| board.expire(now_us));
                 continue;
             }
-            let due = [next_tick, expiry].into_iter().flatten().min();
+            let scripted = script.peek().map(|entry| micros(entry.at));
+            if scripted.is_some_and(|at| at <= now_us) {
+                self.run_entry(script.next());
+                continue;
+            }
+            let due = [next_tick, expiry, scripted].into_iter().flatten().min();
             let idle = Instant::now() + IDLE_WAKE;
             let wake =
                 due.map_or(idle, |at| Instant::from_std(self.clock.instant_at(at)).min(idle));
@@ -199,4 +214,8 @@ impl Sim {
             }
         }
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

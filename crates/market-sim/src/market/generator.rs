@@ -1,15 +1,21 @@
 //! Independent tick streams of both venues over each symbol's price path.
 
 use super::calibration::{Calibration, calibration};
-use super::rolling::RollingDay;
+use super::rolling::{Minute, RollingDay};
 use super::walk::Walk;
 use super::{Listing, Market, Quote, Tick, TickKind, TickSource, VENUES, Venue};
 use crate::decimal::{Decimal, div_round};
+use crate::replay::CandlePath;
 use crate::rng::Rng;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+/// Trades per candle of a replay: enough that each leg of its path is seen, and that no step
+/// between two trades is large.
+const TICKS_PER_CANDLE: f64 = 12.0;
+/// Bound for a replay played very fast.
+const MOST_TICKS_PER_S: f64 = 100.0;
 /// Decimals of a volume on both exchanges.
 const QTY_DECIMALS: u32 = 8;
 
@@ -44,10 +50,16 @@ struct Stream {
 
 /// One symbol: its path and what each venue has made of it.
 struct Book {
-    walk: Walk,
+    path: PricePath,
     calibration: Calibration,
     decimals: [u32; 2],
     sides: [Side; 2],
+}
+
+/// Where a symbol's prices come from.
+enum PricePath {
+    Walk(Walk),
+    Candles(CandlePath),
 }
 
 struct Side {
@@ -58,17 +70,16 @@ struct Side {
 impl Generator {
     /// A market over seeded random walks.
     pub(crate) fn market(symbols: &[String], pace: Pace) -> Market {
-        let mut listings = Vec::new();
-        let mut books = Vec::new();
-        for symbol in symbols {
-            let calibration = calibration(symbol);
-            listings.push(Listing {
-                symbol: symbol.clone(),
-                name: calibration.name.clone(),
-                decimals: calibration.price_decimals,
-            });
-            books.push(Book::of_walk(symbol, calibration, pace.seed));
-        }
+        Self::over(pace, symbols.iter().map(|symbol| Book::of_walk(symbol, pace.seed)))
+    }
+
+    /// A market over recorded candles: both venues tick on the same path, each at its own moments.
+    pub(crate) fn replay(paths: Vec<(String, CandlePath)>, pace: Pace) -> Market {
+        Self::over(pace, paths.into_iter().map(|(symbol, path)| Book::of_candles(&symbol, path)))
+    }
+
+    fn over(pace: Pace, books: impl Iterator<Item = (Listing, Book)>) -> Market {
+        let (listings, books): (Vec<_>, Vec<_>) = books.unzip();
         let mut generator = Self { pace, books, streams: Vec::new(), due: BinaryHeap::new() };
         generator.schedule(&listings);
         let quotes = generator.opening_quotes();
@@ -146,16 +157,40 @@ impl Stream {
 }
 
 impl Book {
-    fn of_walk(symbol: &str, calibration: Calibration, seed: u64) -> Self {
+    fn of_walk(symbol: &str, seed: u64) -> (Listing, Self) {
+        let calibration = calibration(symbol);
         let walk = Walk::new(seed, symbol, &calibration);
-        let [kraken, coinbase] = walk.history(seed, symbol, &calibration);
-        let side = |history: Vec<super::rolling::Minute>, decimals| {
+        let histories = walk.history(seed, symbol, &calibration);
+        let decimals = calibration.price_decimals;
+        Self::new(symbol, PricePath::Walk(walk), calibration, decimals, histories)
+    }
+
+    fn of_candles(symbol: &str, path: CandlePath) -> (Listing, Self) {
+        let calibration = calibration(symbol);
+        // Never fewer decimals than the file has: a rounded price could leave its candle.
+        let decimals = calibration.price_decimals.map(|venue| venue.max(path.scale()));
+        let histories = VENUES
+            .map(|venue| path.history(*venue.of(&decimals), *venue.of(&calibration.trades_per_s)));
+        Self::new(symbol, PricePath::Candles(path), calibration, decimals, histories)
+    }
+
+    fn new(
+        symbol: &str,
+        path: PricePath,
+        calibration: Calibration,
+        decimals: [u32; 2],
+        histories: [Vec<Minute>; 2],
+    ) -> (Listing, Self) {
+        let [kraken, coinbase] = histories;
+        let side = |history: Vec<Minute>, venue: Venue| {
             let last = history.last().map_or(0, |minute| minute.close);
-            Side { day: RollingDay::new(history, last), last: Decimal::new(last, decimals) }
+            let day = RollingDay::new(history, last);
+            Side { day, last: Decimal::new(last, *venue.of(&decimals)) }
         };
-        let [kraken_decimals, coinbase_decimals] = calibration.price_decimals;
-        let sides = [side(kraken, kraken_decimals), side(coinbase, coinbase_decimals)];
-        Self { walk, decimals: calibration.price_decimals, calibration, sides }
+        let sides = [side(kraken, Venue::Kraken), side(coinbase, Venue::Coinbase)];
+        let name = calibration.name.clone();
+        let listing = Listing { symbol: symbol.to_owned(), name, decimals };
+        (listing, Self { path, calibration, decimals, sides })
     }
 
     fn rate(&self, venue: Venue, kind: TickKind, pace: &Pace, listings: usize) -> f64 {
@@ -164,7 +199,8 @@ impl Book {
             TickKind::Book => venue.of(&self.calibration.book_changes_per_s),
         };
         match (pace.update_hz, venue, kind) {
-            (None, _, _) => *natural,
+            (None, _, TickKind::Trade) => natural.max(self.rate_along_path(pace)),
+            (None, _, TickKind::Book) => *natural,
             (Some(hz), _, _) if hz <= 0.0 => 0.0,
             (Some(hz), Venue::Kraken, TickKind::Trade) => hz / (listings.max(1) as f64),
             (Some(_), Venue::Kraken, TickKind::Book) => 0.0,
@@ -172,15 +208,37 @@ impl Book {
         }
     }
 
+    /// Trades per second that follow a recorded path, however fast it is played.
+    fn rate_along_path(&self, pace: &Pace) -> f64 {
+        match &self.path {
+            PricePath::Walk(_) => 0.0,
+            PricePath::Candles(path) => {
+                let candles_per_s = f64::from(pace.speed) / path.interval_s();
+                (candles_per_s * TICKS_PER_CANDLE).min(MOST_TICKS_PER_S)
+            }
+        }
+    }
+
     fn price(&mut self, venue: Venue, market_us: i64) -> Decimal {
         let decimals = *venue.of(&self.decimals);
-        self.walk.price(venue, market_us, decimals)
+        match &mut self.path {
+            PricePath::Walk(walk) => walk.price(venue, market_us, decimals),
+            PricePath::Candles(path) => path.price(market_us, decimals),
+        }
+    }
+
+    /// Coins traded per second of market time.
+    fn volume_per_s(&self, venue: Venue, market_us: i64) -> f64 {
+        match &self.path {
+            PricePath::Walk(_) => venue.of(&self.calibration.daily_volume) / 86_400.0,
+            PricePath::Candles(path) => path.volume_per_s(market_us),
+        }
     }
 
     fn trade(&mut self, venue: Venue, market_us: i64, stream: &mut Stream, speed: u32) {
         let price = self.price(venue, market_us);
-        let per_s = venue.of(&self.calibration.daily_volume) / 86_400.0;
-        let mean_qty = per_s * f64::from(speed) * stream.mean_gap_us / 1e6;
+        let mean_qty =
+            self.volume_per_s(venue, market_us) * f64::from(speed) * stream.mean_gap_us / 1e6;
         let qty = Decimal::from_f64(mean_qty * stream.rng.exponential(), QTY_DECIMALS);
         let side = venue.of_mut(&mut self.sides);
         side.last = price;

@@ -8,6 +8,8 @@ pub(crate) mod calibration;
 mod generator;
 mod quote;
 pub(crate) mod rolling;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use generator::{Generator, Pace};
