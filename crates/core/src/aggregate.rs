@@ -122,7 +122,7 @@ impl Aggregator {
             KrakenEvent::Disconnected(reason) => self.kraken.on_disconnected(*reason),
             KrakenEvent::System(system) => self.resubscribe_all |= self.kraken.on_system(*system),
             KrakenEvent::Heartbeat => self.kraken.on_proof(at),
-            KrakenEvent::Undecodable => self.kraken.on_undecodable(),
+            KrakenEvent::Undecodable => self.kraken.on_undecodable(at),
             KrakenEvent::Unsupported(symbol) => {
                 if let Some(index) = self.index_of(*symbol)
                     && self.kraken.on_unsupported(index, at)
@@ -311,16 +311,15 @@ impl Aggregator {
     }
 
     fn upkeep(&mut self, now: UnixMillis) -> Vec<Action> {
-        let upkeep = self.kraken.upkeep(now, &self.config.symbols);
+        let renew_all = std::mem::take(&mut self.resubscribe_all);
+        let upkeep = self.kraken.upkeep(now, &self.config.symbols, renew_all);
         if upkeep.reconnect {
-            return vec![Action::ReconnectKraken];
-        }
-        let symbols = if std::mem::take(&mut self.resubscribe_all) {
-            self.config.symbols.clone()
+            vec![Action::ReconnectKraken]
+        } else if upkeep.resubscribe.is_empty() {
+            vec![]
         } else {
-            upkeep.resubscribe
-        };
-        if symbols.is_empty() { Vec::new() } else { vec![Action::ResubscribeKraken(symbols)] }
+            vec![Action::ResubscribeKraken(upkeep.resubscribe)]
+        }
     }
 
     // ── What is published ──────────────────────────────────────────────────────────────────

@@ -166,8 +166,10 @@ impl Kraken {
         self.link.last_update = Some(at);
     }
 
-    pub(crate) fn on_undecodable(&mut self) {
+    /// Anything may have been in it. Every symbol is subscribed anew by the session.
+    pub(crate) fn on_undecodable(&mut self, at: UnixMillis) {
         self.end_all_rides();
+        (0..self.listings.len()).for_each(|index| self.await_snapshot(index, at));
     }
 
     pub(crate) fn on_unsupported(&mut self, index: usize, at: UnixMillis) -> bool {
@@ -199,7 +201,7 @@ impl Kraken {
         let is_first = self.listings.get(index)?.last_tick_at.is_none();
         let entry = self.listings.get_mut(index)?;
         entry.listing.note_listed();
-        entry.snapshot_due_at = None;
+        entry.snapshot_due_at = entry.snapshot_due_at.filter(|_| !is_snapshot);
         if is_snapshot && entry.repeats_what_is_suspected(quote, other) {
             return None;
         }
@@ -227,7 +229,8 @@ impl Kraken {
             // An older answer of a lagging backend after a reconnect: no proof of either price.
             return None;
         }
-        entry.rides = true;
+        // A late tick of the subscription that is being renewed: no later frame proves it.
+        entry.rides = entry.snapshot_due_at.is_none();
         entry.live_since = entry.live_since.filter(|_| was_live).or(Some(at));
         entry.listing.held = Some(Held::new(quote, at));
         was_suspected.then_some(Transition::SuspicionCleared { symbol: quote.symbol })
@@ -290,31 +293,45 @@ impl Kraken {
     }
 
     /// Asks for what the silent symbols need, and notes that it was asked for.
-    pub(crate) fn upkeep(&mut self, now: UnixMillis, symbols: &[Symbol]) -> Upkeep {
+    /// `renew_all` asks for every symbol.
+    pub(crate) fn upkeep(
+        &mut self,
+        now: UnixMillis,
+        symbols: &[Symbol],
+        renew_all: bool,
+    ) -> Upkeep {
         let mut upkeep = Upkeep::default();
         let Some(connected_at) = self.link.connected_at.filter(|_| self.is_online()) else {
             return upkeep;
         };
         for index in 0..self.listings.len() {
             if self.snapshot_is_overdue(index, now) {
-                self.end_ride(index);
                 upkeep.reconnect |= self.escalates(index);
             }
         }
         let is_due = |entry: &KrakenListing, within_ms: u64| {
             entry.listing.refused_since.is_none()
-                && entry.is_due_for_resubscribe(connected_at, now.plus_ms(within_ms))
+                && (renew_all || entry.is_due_for_resubscribe(connected_at, now.plus_ms(within_ms)))
         };
-        if self.listings.iter().any(|entry| is_due(entry, 0)) {
-            for (entry, symbol) in self.listings.iter_mut().zip(symbols) {
-                if is_due(entry, QUIET_BATCH_MS) {
-                    entry.resubscribed_at = Some(now);
-                    entry.snapshot_due_at = Some(now.plus_ms(SNAPSHOT_DEADLINE_MS));
-                    upkeep.resubscribe.push(*symbol);
-                }
+        let batch_ms =
+            if self.listings.iter().any(|entry| is_due(entry, 0)) { QUIET_BATCH_MS } else { 0 };
+        for (index, symbol) in symbols.iter().enumerate() {
+            if self.listings.get(index).is_some_and(|entry| is_due(entry, batch_ms)) {
+                self.await_snapshot(index, now);
+                upkeep.resubscribe.push(*symbol);
             }
         }
         upkeep
+    }
+
+    /// The symbol is subscribed anew: until its snapshot comes, no tick of it may be sent at all,
+    /// so no other frame proves that nothing has changed.
+    fn await_snapshot(&mut self, index: usize, now: UnixMillis) {
+        self.end_ride(index);
+        if let Some(entry) = self.listings.get_mut(index) {
+            entry.resubscribed_at = Some(now);
+            entry.snapshot_due_at = Some(now.plus_ms(SNAPSHOT_DEADLINE_MS));
+        }
     }
 
     // ── What is known ──────────────────────────────────────────────────────────────────────

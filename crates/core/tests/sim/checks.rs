@@ -11,8 +11,9 @@ use super::{SYMBOLS, UPSTREAM_LATENCY_MAX_MS};
 const FRESH_FOR_MS: u64 = 5_000;
 /// An answer may sit in a cache downstream for this long.
 const HOLD_MS: u64 = 1_000;
-/// A frozen symbol may be further away than this …
-const FROZEN_BP: i64 = 25;
+/// A frozen symbol may be further away than this: 25 bp by the other venue's own movement, which
+/// is all the feed can see, and as much again for how far the venues walk apart …
+const FROZEN_BP: i64 = 50;
 /// … only for this long.
 const FROZEN_FOR_MS: u64 = 15_000;
 /// After the last trouble everything must be fresh again within this: the backoff (30 s), a

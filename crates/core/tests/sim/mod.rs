@@ -40,6 +40,8 @@ pub(crate) enum Event {
     Heartbeat,
     /// A frame of a connection arrives at the origin.
     Frame { connection: u64, frame: venue::Frame },
+    /// Kraken answers a subscription.
+    Snapshot { connection: u64, index: usize },
     /// The origin tries to connect to Kraken.
     Connect { run: u64 },
     /// The origin's poller is due.
@@ -155,6 +157,7 @@ impl World {
             Event::Trade { on_kraken, index } => self.on_trade(on_kraken, index),
             Event::Heartbeat => self.on_heartbeat(),
             Event::Frame { connection, frame } => self.on_frame(connection, frame),
+            Event::Snapshot { connection, index } => self.on_snapshot(connection, index),
             Event::Connect { run } => self.on_connect(run),
             Event::Poll { run } => self.on_poll(run),
             Event::Polled { run, sent_at, answer } => self.on_polled(run, sent_at, answer),
@@ -183,8 +186,8 @@ impl World {
             6 => Fault::CoinbaseErrors,
             7 => Fault::OriginHangs,
             8 => return self.kill_origin(lasts),
-            9 => return self.send_frame(venue::Frame::Garbage),
-            10 => return self.send_frame(venue::Frame::Refused(index)),
+            9 => return self.lose_tick(index, venue::Frame::Garbage),
+            10 => return self.lose_tick(index, venue::Frame::Refused(index)),
             11 => return self.kraken_spikes(index),
             12 => return self.market_crashes(index),
             13 => return self.drop_connection(),

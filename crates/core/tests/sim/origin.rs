@@ -111,7 +111,7 @@ impl World {
         self.tell(SourceEvent::Kraken(KrakenEvent::Connected));
         let is_online = !self.kraken.is_halted;
         self.send_frame(Frame::System { is_online });
-        self.send_snapshots(&[0, 1, 2]);
+        self.subscribe(&[0, 1, 2]);
     }
 
     fn reconnect_later(&mut self, run: u64) {
@@ -158,7 +158,7 @@ impl World {
             },
             Frame::Garbage => {
                 self.tell(SourceEvent::Kraken(KrakenEvent::Undecodable));
-                return self.send_snapshots(&[0, 1, 2]);
+                return self.subscribe(&[0, 1, 2]);
             }
             Frame::Closed => return self.close_connection(run),
             Frame::Tick { index, price, is_snapshot } => {
@@ -235,7 +235,7 @@ impl World {
                 Action::ResubscribeKraken(symbols) => {
                     let indices: Vec<_> =
                         (0..SYMBOLS.len()).filter(|&i| symbols.contains(&symbol(i))).collect();
-                    self.send_snapshots(&indices);
+                    self.subscribe(&indices);
                 }
             }
         }

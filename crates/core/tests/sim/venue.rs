@@ -81,6 +81,8 @@ pub(crate) struct KrakenVenue {
     delivered_at: u64,
     /// Moved while nothing could be sent: sent when it can.
     unsent: Vec<bool>,
+    /// Whose snapshot has been sent, so that updates follow.
+    subscribed: Vec<bool>,
 }
 
 impl KrakenVenue {
@@ -95,6 +97,7 @@ impl KrakenVenue {
             last_sent_at: 0,
             delivered_at: 0,
             unsent: vec![false; SYMBOLS.len()],
+            subscribed: vec![false; SYMBOLS.len()],
         }
     }
 }
@@ -149,7 +152,8 @@ impl World {
             return;
         }
         for index in 0..SYMBOLS.len() {
-            if self.kraken.unsent[index] && self.kraken.frozen != Some(index) {
+            let may_send = self.kraken.subscribed[index] && self.kraken.frozen != Some(index);
+            if self.kraken.unsent[index] && may_send {
                 self.kraken.unsent[index] = false;
                 let price = self.kraken.paths[index].price();
                 self.send_frame(Frame::Tick { index, price, is_snapshot: false });
@@ -178,16 +182,39 @@ impl World {
         self.after(arrives - self.now, Event::Frame { connection, frame });
     }
 
-    pub(crate) fn send_snapshots(&mut self, indices: &[usize]) {
+    /// Subscribed (anew): updates pause until the snapshot, which may take its time.
+    pub(crate) fn subscribe(&mut self, indices: &[usize]) {
+        let Some(connection) = self.kraken.connection else { return };
         for &index in indices {
-            // Pending until the silence ends, as a real socket's backlog is.
-            self.kraken.unsent[index] |= self.kraken.is_silent;
-            if self.kraken.frozen != Some(index) && !self.kraken.is_silent {
-                let price = self.kraken.paths[index].price();
-                self.kraken.unsent[index] = false;
-                self.send_frame(Frame::Tick { index, price, is_snapshot: true });
-            }
+            self.kraken.subscribed[index] = false;
+            let slowest = if self.rng.random_bool(0.2) { 2_500 } else { 60 };
+            let ms = self.between(5, slowest);
+            self.after(ms, Event::Snapshot { connection, index });
         }
+    }
+
+    pub(crate) fn on_snapshot(&mut self, connection: u64, index: usize) {
+        if self.kraken.connection != Some(connection) || self.kraken.subscribed[index] {
+            return;
+        }
+        if self.kraken.is_silent || self.kraken.frozen == Some(index) {
+            // Pending until it can be answered.
+            return self.after(20, Event::Snapshot { connection, index });
+        }
+        self.kraken.subscribed[index] = true;
+        self.kraken.unsent[index] = false;
+        let price = self.kraken.paths[index].price();
+        self.send_frame(Frame::Tick { index, price, is_snapshot: true });
+    }
+
+    /// A tick is garbled on its way, or says nothing usable: its news is lost.
+    pub(crate) fn lose_tick(&mut self, index: usize, frame: Frame) {
+        if self.kraken.is_silent || self.kraken.is_halted || self.kraken.frozen == Some(index) {
+            return;
+        }
+        let price = self.kraken.paths[index].price();
+        self.kraken.paths[index].move_to(self.now, price + price / 200);
+        self.send_frame(frame);
     }
 
     pub(crate) fn drop_connection(&mut self) {
@@ -198,7 +225,8 @@ impl World {
     /// One wrong print, put right at once: the venue never had that price.
     pub(crate) fn kraken_spikes(&mut self, index: usize) {
         let knows_better = self.origin.as_ref().is_some_and(|origin| origin.has_ticked[index]);
-        if !knows_better || self.kraken.is_silent || self.kraken.frozen == Some(index) {
+        let may_send = self.kraken.subscribed[index] && self.kraken.frozen != Some(index);
+        if !knows_better || !may_send || self.kraken.is_silent {
             return;
         }
         let price = self.kraken.paths[index].price();
