@@ -1,1 +1,54 @@
-//! edge
+//! The Cloudflare Worker of Pricecast: decide → act → settle.
+//!
+//! ```text
+//! request ─▶ hot (kept answer, synchronous)
+//!         └▶ handler ─▶ isolate (pure: core::cache_policy decides, answer renders)
+//!                    ├▶ response
+//!                    └▶ refresh in wait_until ─▶ shared_cache, origin ─▶ settle
+//! ```
+//!
+//! What is absent here, on purpose: policy (`pricecast_core::cache_policy`), the contract
+//! (`pricecast_wire`), threads, and any wait of one request for another. Everything but the glue
+//! is plain data and runs in host tests.
+
+mod answer;
+mod asked;
+mod clock;
+mod config;
+#[cfg(feature = "panic-drill")]
+mod drill;
+mod handler;
+mod health;
+mod hot;
+mod isolate;
+mod kept;
+mod memory;
+mod origin;
+mod refresh;
+#[cfg(test)]
+mod request_tests;
+mod response;
+mod shared_cache;
+#[cfg(test)]
+mod test_support;
+
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env, event, web_sys};
+
+/// The hot path, called by `entry.mjs` before anything else and without the crate's handler.
+/// `undefined` means: ask the handler.
+#[wasm_bindgen]
+#[must_use]
+pub fn hot(request: &web_sys::Request) -> Option<web_sys::Response> {
+    hot::answer(request.unchecked_ref())
+}
+
+#[event(fetch)]
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<web_sys::Response> {
+    handler::handle(request, &env, &context).await.map_err(worker::Error::from)
+}

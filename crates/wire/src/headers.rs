@@ -56,12 +56,16 @@ pub const PREFLIGHT: [(&str, &str); 3] = [
     ("access-control-max-age", "86400"),
 ];
 
+/// Off by default: on a custom domain it is usually set for the whole zone.
+pub const STRICT_TRANSPORT_SECURITY: &str = "strict-transport-security";
+
 /// How long a client's own cache may keep a body with prices: 0, 1 or 2 s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientMaxAge {
     /// Not at all: for iOS apps whose HTTP cache writes every poll to disk.
     NoStore,
-    /// One second, the default.
+    /// One second.
+    #[default]
     OneSecond,
     /// Two seconds.
     TwoSeconds,

@@ -1,0 +1,100 @@
+//! One request: ask the isolate what to do, do it, and look again on the request's own timer
+//! until there is an answer. No request ever awaits the work of another.
+
+use std::time::Duration;
+
+use pricecast_core::cache_policy::EdgeMillis;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Delay, Env, web_sys};
+
+use crate::answer::{Answer, Waited};
+use crate::asked::Asked;
+use crate::config::EdgeConfig;
+use crate::isolate::{Isolate, Step};
+use crate::response::{Incoming, response};
+use crate::{clock, hot, memory, refresh};
+
+/// Between two looks: short enough to add little, long enough that a herd of waiters costs little.
+const LOOK_AGAIN_MS: u64 = 25;
+/// Spread of it, so that a herd does not look in step.
+const LOOK_AGAIN_SPREAD_MS: f64 = 15.0;
+
+/// Answers a request.
+///
+/// # Errors
+/// Whatever the runtime throws when it is handed our constant headers; never seen.
+pub(crate) async fn handle(
+    request: web_sys::Request,
+    env: &Env,
+    context: &Context,
+) -> Result<web_sys::Response, JsValue> {
+    let request: Incoming = request.unchecked_into();
+    let asked = Asked::of(&request);
+    let came_at = clock::now();
+    let mut waited = Waited::default();
+    loop {
+        let now = clock::now();
+        waited.ms = now.ms_since(came_at);
+        let Step { answer, refresh, hot } = match step(env, &asked, now, &mut waited) {
+            Ok(step) => step,
+            Err(answer) => return response(&answer),
+        };
+        if let Some(flight) = refresh {
+            waited.has_started = true;
+            let (base, ..) = asked.url_parts();
+            context.wait_until(refresh::run(flight, base.to_owned()));
+        }
+        if let Some(hot) = hot {
+            hot::keep(&request.url(), hot);
+        }
+        if let Some(answer) = answer {
+            return response(&answer);
+        }
+        waited.has_waited = true;
+        Delay::from(pause()).await;
+        #[cfg(feature = "panic-drill")]
+        crate::drill::panic_if_asked(&request, "handler");
+    }
+}
+
+fn step(env: &Env, asked: &Asked, now: EdgeMillis, waited: &mut Waited) -> Result<Step, Answer> {
+    memory::with(
+        || load(env),
+        |isolate| {
+            if !waited.has_waited {
+                waited.began_cold = isolate.cache.copy().is_none();
+            }
+            isolate.step(asked, now, *waited)
+        },
+    )
+    .map_err(|problem| Answer::misconfigured(&problem, asked))
+}
+
+/// The isolate as it starts: the only moment at which variables are read.
+fn load(env: &Env) -> Result<Isolate, pricecast_wire::Problem> {
+    let lookup = |name: &str| text_of(&js_sys::Reflect::get(env, &name.into()).ok()?);
+    let keys = js_sys::Object::keys(env.unchecked_ref::<js_sys::Object>());
+    let names = keys.iter().filter_map(|name| {
+        let name = name.as_string()?;
+        // Bindings are objects and none of our business.
+        lookup(&name).map(|_| name)
+    });
+    Ok(Isolate::new(EdgeConfig::load(lookup, names)?, clock::random_id()))
+}
+
+/// A variable's value as text: in wrangler.toml one may write 1 for "1".
+fn text_of(value: &JsValue) -> Option<String> {
+    value
+        .as_string()
+        .or_else(|| value.as_f64().map(|number| number.to_string()))
+        .or_else(|| value.as_bool().map(|flag| flag.to_string()))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 0 and the spread"
+)]
+fn pause() -> Duration {
+    Duration::from_millis(LOOK_AGAIN_MS + (clock::jitter() * LOOK_AGAIN_SPREAD_MS) as u64)
+}

@@ -1,0 +1,123 @@
+//! One isolate: its configuration, its cache, and what it does with a request at a given moment.
+//! Pure: the clock and all I/O are the caller's.
+
+use pricecast_core::cache_policy::{CopyMeta, Decision, EdgeCache, EdgeMillis, Flight, Served};
+use pricecast_wire::{Call, Face, ProblemCode, Resource, Verb, route};
+
+use crate::answer::{Answer, Page, Waited};
+use crate::asked::Asked;
+use crate::config::EdgeConfig;
+use crate::health;
+use crate::kept::Kept;
+use crate::origin::Failure;
+
+/// The state an isolate keeps between requests.
+pub(crate) struct Isolate {
+    pub(crate) config: EdgeConfig,
+    pub(crate) cache: EdgeCache<Kept>,
+    /// Why the last fetch failed, until one succeeds.
+    pub(crate) last_failure: Option<Failure>,
+}
+
+/// What a request does next.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The answer; without one, look again in a moment on the request's own timer.
+    pub(crate) answer: Option<Answer>,
+    /// A refresh to be run in the background.
+    pub(crate) refresh: Option<Flight>,
+    /// What may be given out again without asking, where anything may.
+    pub(crate) hot: Option<Hot>,
+}
+
+/// A 200 that may be repeated to anyone who asks the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hot {
+    /// The copy it was rendered from.
+    pub(crate) copy: CopyMeta,
+    /// Not from this moment on: the copy's soft age, or its next flip if that is earlier.
+    pub(crate) until: EdgeMillis,
+    /// What to repeat.
+    pub(crate) answer: Answer,
+    /// With an allow-list, answers to requests with an `Origin` differ from this one.
+    pub(crate) is_for_any_origin: bool,
+}
+
+impl Isolate {
+    /// Knows nothing yet. `id` must differ between isolates.
+    pub(crate) fn new(config: EdgeConfig, id: u64) -> Self {
+        let cache = EdgeCache::new(config.policy(), id, config.origins.len());
+        Self { config, cache, last_failure: None }
+    }
+
+    /// Keeps in mind why a fetch failed; says whether that is news.
+    pub(crate) fn note_failure(&mut self, failure: Failure) -> bool {
+        let is_news = self.last_failure.as_ref().is_none_or(|last| last.code() != failure.code());
+        self.last_failure = Some(failure);
+        is_news
+    }
+
+    /// What to do with a request at `now`.
+    pub(crate) fn step(&mut self, asked: &Asked, now: EdgeMillis, waited: Waited) -> Step {
+        let (_, path, query) = asked.url_parts();
+        let answer = match route(Face::Edge, &asked.method, path, query) {
+            Err(code) => Answer::refused(&self.config, asked, code),
+            Ok(Call { verb: Verb::Options, .. }) => Answer::preflight(&self.config, asked),
+            Ok(Call { resource: Resource::Prices, .. }) => return self.prices(asked, now, waited),
+            Ok(Call { resource: Resource::Health, .. }) => {
+                Answer::health(&self.config, asked, health::report(self, now))
+            }
+            // Not served at this face; the route table has refused them already.
+            Ok(_) => Answer::refused(&self.config, asked, ProblemCode::NotFound),
+        };
+        Step { answer: Some(answer), refresh: None, hot: None }
+    }
+
+    fn prices(&mut self, asked: &Asked, now: EdgeMillis, waited: Waited) -> Step {
+        let decision = self.cache.decide(now, waited.ms);
+        let (Decision::Serve { start_refresh, .. }
+        | Decision::Wait { start_refresh }
+        | Decision::Unavailable { start_refresh }) = decision;
+        let refresh = start_refresh.then(|| self.cache.begin_refresh(now));
+        let (answer, hot) = match decision {
+            Decision::Wait { .. } => (None, None),
+            Decision::Unavailable { .. } => {
+                (Some(Answer::no_data(&self.config, asked, waited)), None)
+            }
+            Decision::Serve { served, .. } => self.page(asked, now, served, waited),
+        };
+        Step { answer, refresh, hot }
+    }
+
+    fn page(
+        &mut self,
+        asked: &Asked,
+        now: EdgeMillis,
+        served: Served,
+        waited: Waited,
+    ) -> (Option<Answer>, Option<Hot>) {
+        let hold_ms = self.cache.policy().hold_ms;
+        let soft_until = self.cache.hot_until();
+        // A copy is there whenever the decision is to serve it.
+        let Some((meta, kept)) = self.cache.body_mut() else { return (None, None) };
+        let copy = *meta;
+        let origin_now = copy.origin_now(now);
+        let is_custom_market = kept.is_custom_market;
+        let rendered = kept.rendered_at(origin_now.plus_ms(hold_ms));
+        let flips_at = rendered.next_flip.map(|flip| copy.shows_at(flip, hold_ms));
+        let page = Page { rendered, is_custom_market, origin_now, served, waited };
+        let answer = Answer::prices(&self.config, asked, &page);
+        let varies = self.config.cors.allow(None).varies;
+        let is_plain = served == Served::Hit
+            && !waited.has_waited
+            && asked.url_parts().2.is_none()
+            && !(varies && asked.origin.is_some());
+        let hot = soft_until.filter(|_| is_plain).map(|soft| Hot {
+            copy,
+            until: flips_at.map_or(soft, |flip| flip.min(soft)),
+            answer: answer.clone(),
+            is_for_any_origin: !varies,
+        });
+        (Some(answer.unless_known(asked)), hot)
+    }
+}

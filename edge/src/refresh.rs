@@ -1,0 +1,96 @@
+//! One refresh, from beginning to end: the policy decides, this does the reading, fetching and
+//! putting in between. Runs in `wait_until`, so that it outlives the client who caused it.
+
+use futures_util::future::join;
+use pricecast_core::cache_policy::{Attempt, CopyMeta, Flight, NextStep, Settled};
+use worker::{console_log, console_warn};
+
+use crate::clock::{jitter, now};
+use crate::config::EdgeConfig;
+use crate::kept::{Kept, RawCopy};
+use crate::memory::with_loaded;
+use crate::origin::{self, Failure};
+use crate::shared_cache::SharedCache;
+
+/// Runs the refresh that `flight` stands for. `base` is the Worker's own `scheme://host`.
+pub(crate) async fn run(flight: Flight, base: String) {
+    let Some(config) = with_loaded(|isolate| isolate.config.clone()) else { return };
+    let shared = SharedCache::new(&base, &config.environment);
+    let snap = shared.snap().await;
+    let Some(NextStep::ReadTurn) = settle_snap(flight, &config, snap) else { return };
+    let turn = shared.turn(now()).await;
+    let (now, jitter) = (now(), jitter());
+    let step = with_loaded(|isolate| isolate.cache.settle_turn(flight, now, turn, jitter));
+    if let Some(NextStep::Fetch { claim, attempt }) = step {
+        let fetch = fetch_until_settled(flight, &config, &shared, attempt);
+        join(shared.put_turn(&claim), fetch).await;
+    }
+}
+
+fn settle_snap(flight: Flight, config: &EdgeConfig, snap: Option<RawCopy>) -> Option<NextStep> {
+    // What cannot be read there is as good as nothing; the origin will tell.
+    let offered = snap.and_then(|raw| raw.read(config.policy().hold_ms).ok());
+    let now = now();
+    with_loaded(|isolate| isolate.cache.settle_snap(flight, now, offered))
+}
+
+async fn fetch_until_settled(
+    mut flight: Flight,
+    config: &EdgeConfig,
+    shared: &SharedCache,
+    mut attempt: Attempt,
+) {
+    loop {
+        let (raw, answer) = match origin::fetch(config, attempt).await {
+            Ok(raw) => {
+                let answer = raw.read(config.policy().hold_ms).map_err(Failure::from);
+                (Some(raw), answer)
+            }
+            Err(failure) => (None, Err(failure)),
+        };
+        match settle_fetch(&mut flight, attempt, answer) {
+            Some(Settled::TryNext(next)) => attempt = next,
+            Some(Settled::Failed { turn }) => return shared.put_turn(&turn).await,
+            Some(Settled::Adopted { turn }) => {
+                if let Some(raw) = raw {
+                    shared.put_snap(&raw).await;
+                }
+                if let Some(turn) = turn {
+                    shared.put_turn(&turn).await;
+                }
+                return;
+            }
+            Some(Settled::Overtaken) | None => return,
+        }
+    }
+}
+
+fn settle_fetch(
+    flight: &mut Flight,
+    attempt: Attempt,
+    answer: Result<(CopyMeta, Kept), Failure>,
+) -> Option<Settled> {
+    let (now, jitter) = (now(), jitter());
+    // An answer that is refused after all is refused for its age.
+    let (answer, failure) = match answer {
+        Ok(answer) => (Some(answer), Failure::Older),
+        Err(failure) => (None, failure),
+    };
+    let told = failure.to_string();
+    let (settled, is_news) = with_loaded(|isolate| {
+        let settled = isolate.cache.settle_fetch(flight, now, answer, jitter);
+        let is_news = match settled {
+            Settled::Adopted { .. } => isolate.last_failure.take().is_some(),
+            Settled::Overtaken => false,
+            Settled::TryNext(_) | Settled::Failed { .. } => isolate.note_failure(failure),
+        };
+        (settled, is_news)
+    })?;
+    match settled {
+        // Once per change, not per attempt: at this traffic a log line costs more than a fetch.
+        _ if !is_news => {}
+        Settled::Adopted { .. } => console_log!("origin {} answers again", attempt.origin),
+        _ => console_warn!("origin {}: {told}; serving the last known prices", attempt.origin),
+    }
+    Some(settled)
+}
