@@ -9,7 +9,7 @@ mod sim;
 
 use sim::World;
 
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 500;
 const LENGTH_MS: u64 = 120_000;
 
 fn number(name: &str) -> Option<u64> {

@@ -85,7 +85,10 @@ impl World {
         EdgeMillis::from_ms(stamp(self.now).as_ms().saturating_add_signed(skew_ms))
     }
 
-    pub(crate) fn on_request(&mut self, isolate: usize, since: u64) {
+    pub(crate) fn on_request(&mut self, isolate: usize, life: u64, since: u64) {
+        // A request that waited in an evicted isolate is gone; its client asks again.
+        let present = self.edge.isolates[isolate].life;
+        let (life, since) = if life == present { (life, since) } else { (present, self.now) };
         let now = self.edge_now(isolate);
         let decision = self.edge.isolates[isolate].cache.decide(now, self.now - since);
         let starts = matches!(
@@ -100,7 +103,7 @@ impl World {
         match decision {
             Decision::Wait { .. } => {
                 let look_again = self.between(25, 40);
-                return self.after(look_again, Event::Request { isolate, since });
+                return self.after(look_again, Event::Request { isolate, life, since });
             }
             Decision::Serve { .. } => self.check_answer(isolate),
             Decision::Unavailable { .. } => {
@@ -110,7 +113,7 @@ impl World {
         }
         let pause = self.between(20, 400);
         let next = self.now + pause;
-        self.after(pause, Event::Request { isolate, since: next });
+        self.after(pause, Event::Request { isolate, life, since: next });
     }
 
     fn check_answer(&mut self, isolate: usize) {

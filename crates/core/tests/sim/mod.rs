@@ -55,7 +55,7 @@ pub(crate) enum Event {
     /// The origin starts (again).
     OriginStart,
     /// A client asks an isolate; or one that waits looks again.
-    Request { isolate: usize, since: u64 },
+    Request { isolate: usize, life: u64, since: u64 },
     /// A piece of an isolate's refresh.
     Refresh { isolate: usize, life: u64, stage: edge::Stage },
     /// Something breaks.
@@ -138,7 +138,7 @@ impl World {
         self.after(500, Event::Heartbeat);
         self.after(0, Event::OriginStart);
         for isolate in 0..self.edge.isolates() {
-            self.after(1_000, Event::Request { isolate, since: 1_000 });
+            self.after(1_000, Event::Request { isolate, life: 0, since: 1_000 });
         }
         self.after(12_000, Event::Fault);
     }
@@ -164,7 +164,7 @@ impl World {
             Event::Assess { run } => self.on_assess(run),
             Event::Save { run } => self.on_save(run),
             Event::OriginStart => self.on_origin_start(),
-            Event::Request { isolate, since } => self.on_request(isolate, since),
+            Event::Request { isolate, life, since } => self.on_request(isolate, life, since),
             Event::Refresh { isolate, life, stage } => self.on_refresh(isolate, life, stage),
             Event::Fault => self.on_fault(),
             Event::Heal(fault) => self.on_heal(fault),

@@ -4,25 +4,21 @@
 //! heartbeat frame of that connection proves its price anew, because Kraken sends a ticker only
 //! when something changes. Anything doubtful ends the ride until the next accepted tick.
 
+mod link;
+
+use link::{KRAKEN_DEADLINE_MS, Link};
+
 use crate::event::SystemStatus;
 use crate::listing::{Held, Listing};
 use crate::plausibility::{OtherView, Verdict};
 use crate::price::Price;
 use crate::quote::Quote;
 use crate::snapshot::SourceReport;
-use crate::source::{Source, SourceReason, SourceStatus};
+use crate::source::{Source, SourceReason};
 use crate::symbol::Symbol;
 use crate::time::UnixMillis;
 use crate::transition::Transition;
 
-/// Confirmed within this is live; longer without a ticker or heartbeat is silence.
-pub(crate) const KRAKEN_DEADLINE_MS: u64 = 3_000;
-/// Heartbeats come about every second, so a longer gap is a stall on the way; what arrives after
-/// it was said before it.
-const STALL_MS: u64 = 1_500;
-/// How long the backlog of a stall may take to arrive. Until then a frame proves its own symbol
-/// only: the news of another may still be behind it.
-const SETTLE_MS: u64 = 300;
 /// Own silence after which a price that moved elsewhere is suspected frozen.
 const FROZEN_AFTER_MS: u64 = 10_000;
 /// How far the other source must have moved meanwhile.
@@ -35,26 +31,6 @@ const QUIET_RESUBSCRIBE_AFTER_MS: u64 = 30_000;
 const QUIET_BATCH_MS: u64 = 2_000;
 /// A resubscribed symbol must send its snapshot within this.
 const SNAPSHOT_DEADLINE_MS: u64 = 3_000;
-
-/// The connection.
-#[derive(Clone, Debug)]
-struct Link {
-    connected_at: Option<UnixMillis>,
-    /// Why there is no connection.
-    down_reason: SourceReason,
-    /// `None` until this connection's first `status` frame: unknown is not online.
-    system: Option<SystemStatus>,
-    /// Last ticker or heartbeat frame on this connection.
-    heard_at: Option<UnixMillis>,
-    /// The backlog of a stall is expected until then.
-    settled_at: UnixMillis,
-    /// Last frame on this connection that proves the riding symbols.
-    proved_at: Option<UnixMillis>,
-    /// The same, over all connections.
-    last_update: Option<UnixMillis>,
-    /// Start of the present run of frames without a gap of the deadline or more.
-    unbroken_since: UnixMillis,
-}
 
 /// One symbol on Kraken.
 #[derive(Clone, Debug, Default)]
@@ -86,19 +62,7 @@ pub(crate) struct Kraken {
 
 impl Kraken {
     pub(crate) fn new(symbols: usize) -> Self {
-        Self {
-            link: Link {
-                connected_at: None,
-                down_reason: SourceReason::Starting,
-                system: None,
-                heard_at: None,
-                settled_at: UnixMillis::default(),
-                proved_at: None,
-                last_update: None,
-                unbroken_since: UnixMillis::default(),
-            },
-            listings: vec![KrakenListing::default(); symbols],
-        }
+        Self { link: Link::new(), listings: vec![KrakenListing::default(); symbols] }
     }
 
     pub(crate) fn listing(&self, index: usize) -> Option<&Listing> {
@@ -112,17 +76,14 @@ impl Kraken {
     }
 
     pub(crate) const fn last_update(&self) -> Option<UnixMillis> {
-        self.link.last_update
+        self.link.last_update()
     }
 
     // ── What the connection says ───────────────────────────────────────────────────────────
 
     pub(crate) fn on_connected(&mut self, at: UnixMillis) {
         self.end_all_rides();
-        self.link.connected_at = Some(at);
-        self.link.system = None;
-        self.link.heard_at = None;
-        self.link.proved_at = None;
+        self.link.on_connected(at);
         for entry in &mut self.listings {
             entry.last_tick_at = None;
             entry.resubscribed_at = None;
@@ -132,15 +93,13 @@ impl Kraken {
 
     pub(crate) fn on_disconnected(&mut self, reason: SourceReason) {
         self.end_all_rides();
-        self.link.connected_at = None;
-        self.link.proved_at = None;
-        self.link.down_reason = reason;
+        self.link.on_disconnected(reason);
     }
 
     /// Returns whether every symbol must be subscribed anew: back online, only snapshots prove
     /// anything.
     pub(crate) fn on_system(&mut self, system: SystemStatus) -> bool {
-        let was = self.link.system.replace(system);
+        let was = self.link.on_system(system);
         if system != SystemStatus::Online {
             self.end_all_rides();
         }
@@ -149,21 +108,7 @@ impl Kraken {
 
     /// A ticker or heartbeat frame arrived: what rides is proved anew.
     pub(crate) fn on_proof(&mut self, at: UnixMillis) {
-        if !self.is_online() {
-            return;
-        }
-        let heard_before = self.link.heard_at.replace(at);
-        if heard_before.is_some_and(|before| at.ms_since(before) > STALL_MS) {
-            self.link.settled_at = at.plus_ms(SETTLE_MS);
-        }
-        if at < self.link.settled_at {
-            return;
-        }
-        if self.link.last_update.is_none_or(|last| at.ms_since(last) >= KRAKEN_DEADLINE_MS) {
-            self.link.unbroken_since = at;
-        }
-        self.link.proved_at = Some(at);
-        self.link.last_update = Some(at);
+        self.link.on_proof(at);
     }
 
     /// Anything may have been in it. Every symbol is subscribed anew by the session.
@@ -194,7 +139,7 @@ impl Kraken {
         is_snapshot: bool,
         other: OtherView,
     ) -> Option<Transition> {
-        if !self.is_online() {
+        if !self.link.is_online() {
             return None;
         }
         let was_live = self.live(index, at).is_some();
@@ -245,7 +190,7 @@ impl Kraken {
         now: UnixMillis,
         other: OtherView,
     ) -> Option<Transition> {
-        let proved_at = self.link.proved_at?;
+        let proved_at = self.link.proved_at()?;
         let entry = self.listings.get_mut(index)?;
         let candidate = entry.listing.gate.review(proved_at, other)?;
         entry.listing.held = Some(Held::new(&candidate.quote, candidate.confirmed_at));
@@ -301,7 +246,7 @@ impl Kraken {
         renew_all: bool,
     ) -> Upkeep {
         let mut upkeep = Upkeep::default();
-        let Some(connected_at) = self.link.connected_at.filter(|_| self.is_online()) else {
+        let Some(connected_at) = self.link.online_since() else {
             return upkeep;
         };
         for index in 0..self.listings.len() {
@@ -340,7 +285,7 @@ impl Kraken {
     pub(crate) fn held(&self, index: usize) -> Option<Held> {
         let entry = self.listings.get(index)?;
         let held = entry.listing.held?;
-        let proved_at = self.link.proved_at.filter(|_| entry.rides);
+        let proved_at = self.link.proved_at().filter(|_| entry.rides);
         let confirmed_at = proved_at.map_or(held.confirmed_at, |at| at.max(held.confirmed_at));
         Some(Held { confirmed_at, ..held })
     }
@@ -358,24 +303,11 @@ impl Kraken {
     pub(crate) fn live_for_ms(&self, index: usize, now: UnixMillis) -> Option<u64> {
         self.live(index, now)?;
         let since = self.listings.get(index)?.live_since?;
-        Some(now.ms_since(since.max(self.link.unbroken_since)))
+        Some(now.ms_since(since.max(self.link.unbroken_since())))
     }
 
     pub(crate) fn report(&self, now: UnixMillis) -> SourceReport {
-        let last_update = self.link.last_update;
-        let is_silent = self.link.proved_at.is_none_or(|at| now.ms_since(at) >= KRAKEN_DEADLINE_MS);
-        let (status, reason) = match (self.link.connected_at, self.link.system) {
-            (None, _) => (SourceStatus::Down, Some(self.link.down_reason)),
-            (_, Some(SystemStatus::NotTrading(reason))) => (SourceStatus::Stale, Some(reason)),
-            _ if last_update.is_none() => (SourceStatus::Stale, Some(SourceReason::Starting)),
-            _ if is_silent => (SourceStatus::Stale, Some(SourceReason::Silent)),
-            _ => (SourceStatus::Connected, None),
-        };
-        SourceReport { status, reason, last_update }
-    }
-
-    fn is_online(&self) -> bool {
-        self.link.connected_at.is_some() && self.link.system == Some(SystemStatus::Online)
+        self.link.report(now)
     }
 
     fn end_ride(&mut self, index: usize) {
