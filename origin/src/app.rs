@@ -58,7 +58,11 @@ impl Listeners {
 ///
 /// # Errors
 /// When a task ends that should run for ever.
-pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let metrics = Arc::new(Metrics::default());
     let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
@@ -86,8 +90,7 @@ pub async fn run(config: Config, listeners: Listeners, stop: CancellationToken) 
     let face = router(Arc::new(site));
     // Metrics stay readable while the face drains.
     let drained = CancellationToken::new();
-    let serving =
-        serve(listeners.http, face, options, Arc::clone(&metrics), stop.clone());
+    let serving = serve(listeners.http, face, options, Arc::clone(&metrics), stop.clone());
     let metrics_face = metrics_router(Arc::clone(&metrics), store, clock);
     let metrics_options =
         ServeOptions { connections_max: METRICS_CONNECTIONS_MAX, drain: Duration::ZERO };
@@ -179,7 +182,8 @@ fn load(state: &StateDir, clock: &Clock) -> Option<Snapshot> {
             Some(*snapshot)
         }
         Found::Unusable { error, kept_as } => {
-            let kept_as = kept_as.map_or("left in place".to_owned(), |p| format!("kept as {}", p.display()));
+            let kept_as =
+                kept_as.map_or("left in place".to_owned(), |p| format!("kept as {}", p.display()));
             warn!(error = %error, "last known prices in {path} are unusable ({error}); {kept_as}");
             None
         }
@@ -208,7 +212,10 @@ async fn keep_clock(clock: Clock, metrics: Arc<Metrics>) {
         let ahead_ms = clock.correct();
         metrics.clock_ahead(ahead_ms);
         if watch.is_news(ahead_ms) {
-            warn!(ahead_ms, "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second");
+            warn!(
+                ahead_ms,
+                "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second"
+            );
         }
     }
 }

@@ -82,7 +82,8 @@ impl Ingest {
             self.store.publish(snapshot, now);
         }
         let is_live = self.aggregator.any_source_live(now);
-        self.any_source_live.send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
+        self.any_source_live
+            .send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
     }
 
     fn note(&self, transition: &Transition) {

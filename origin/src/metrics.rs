@@ -3,6 +3,10 @@
 
 use std::sync::atomic::AtomicU64;
 
+use pricecast_core::{
+    BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus,
+    Transition, UnixMillis,
+};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,10 +14,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use pricecast_core::{
-    BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus,
-    Transition, UnixMillis,
-};
 
 use crate::exchange::kraken::session::FrameKind;
 

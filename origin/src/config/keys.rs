@@ -91,7 +91,8 @@ pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
         reader.complain("http.listen", advice.to_owned());
     }
     if http.listen == config.metrics.listen && http.listen.port() != 0 {
-        let advice = "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
+        let advice =
+            "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
         reader.complain("metrics.listen", advice.to_owned());
     }
 }

@@ -108,7 +108,10 @@ impl Reader {
     /// Whether something was already said about `key`: one complaint per value is enough.
     pub(super) fn has_complained(&self, key: &str) -> bool {
         self.problems.iter().any(|problem| {
-            problem.what.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            problem
+                .what
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
     }
 

@@ -52,9 +52,11 @@ mod tests {
 
     #[test]
     fn a_symbol_goes_out_and_comes_back() {
-        for (symbol, kraken, coinbase) in
-            [("BTC", "BTC/USD", "BTC-USD"), ("DOGE", "DOGE/USD", "DOGE-USD"), ("1INCH", "1INCH/USD", "1INCH-USD")]
-        {
+        for (symbol, kraken, coinbase) in [
+            ("BTC", "BTC/USD", "BTC-USD"),
+            ("DOGE", "DOGE/USD", "DOGE-USD"),
+            ("1INCH", "1INCH/USD", "1INCH-USD"),
+        ] {
             let symbol = Symbol::parse(symbol).unwrap();
             for (spelling, pair) in [(Spelling::KrakenV2, kraken), (Spelling::Coinbase, coinbase)] {
                 assert_eq!(spelling.pair(symbol), pair);
@@ -65,7 +67,10 @@ mod tests {
 
     #[test]
     fn any_other_spelling_is_not_ours() {
-        for pair in ["", "USD", "/USD", "BTC", "BTCUSD", "btc/usd", "BTC/EUR", "BTC-USD", "BTC/USDT", "BTC/USD "] {
+        for pair in [
+            "", "USD", "/USD", "BTC", "BTCUSD", "btc/usd", "BTC/EUR", "BTC-USD", "BTC/USDT",
+            "BTC/USD ",
+        ] {
             assert_eq!(Spelling::KrakenV2.symbol(pair), None, "{pair:?}");
         }
         for pair in ["BTC-USDC", "BTC/USD", "-USD", "ETH-BTC"] {

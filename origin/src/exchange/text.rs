@@ -86,9 +86,12 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits_whether_quoted_or_not() {
-        for (json, text) in
-            [("117354.0", "117354.0"), (r#""0.00044780""#, "0.00044780"), ("1e-8", "1e-8"), ("true", "true")]
-        {
+        for (json, text) in [
+            ("117354.0", "117354.0"),
+            (r#""0.00044780""#, "0.00044780"),
+            ("1e-8", "1e-8"),
+            ("true", "true"),
+        ] {
             assert_eq!(number_text(raw(json)), text);
         }
     }
@@ -101,7 +104,11 @@ mod tests {
             r#""2026-09-25T17:48:26.844359566Z""#,
             r#""2026-09-25T19:48:26.844+02:00""#,
         ] {
-            assert_eq!(event_time(raw(json)), Some(UnixMillis::from_ms(1_790_358_506_844)), "{json}");
+            assert_eq!(
+                event_time(raw(json)),
+                Some(UnixMillis::from_ms(1_790_358_506_844)),
+                "{json}"
+            );
         }
         for json in [r#""yesterday""#, "1790358506", r#""""#, r#""1950-01-01T00:00:00Z""#, "{}"] {
             assert_eq!(event_time(raw(json)), None, "{json}");

@@ -22,9 +22,11 @@ struct Sources {
 
 /// The router of the metrics listener.
 pub fn metrics_router(metrics: Arc<Metrics>, store: Arc<Store>, clock: Clock) -> Router {
-    Router::new()
-        .route("/metrics", axum::routing::get(print))
-        .with_state(Sources { metrics, store, clock })
+    Router::new().route("/metrics", axum::routing::get(print)).with_state(Sources {
+        metrics,
+        store,
+        clock,
+    })
 }
 
 async fn print(State(sources): State<Sources>) -> Response {

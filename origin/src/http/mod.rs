@@ -68,10 +68,8 @@ impl Site {
     fn answer(&self, request: &Request) -> (Label, Reply) {
         let uri = request.uri();
         let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
-        let is_probe = matches!(
-            called,
-            Ok(Call { resource: Resource::Live | Resource::Ready, .. })
-        );
+        let is_probe =
+            matches!(called, Ok(Call { resource: Resource::Live | Resource::Ready, .. }));
         if !is_probe && !access::is_allowed(request.headers(), &self.secrets) {
             return (Label::Refused, Reply::problem(access::forbidden()));
         }

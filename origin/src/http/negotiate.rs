@@ -35,7 +35,8 @@ fn weighted(item: &str) -> (&str, u32) {
 fn thousandths(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_valid = fraction.len() <= 3 && fraction.bytes().all(|b| b.is_ascii_digit());
-    let fraction: u32 = if is_valid { format!("{fraction:0<3}").parse().ok()? } else { return None };
+    let fraction: u32 =
+        if is_valid { format!("{fraction:0<3}").parse().ok()? } else { return None };
     match whole {
         "0" => Some(fraction),
         "1" if fraction == 0 => Some(1_000),

@@ -1,7 +1,7 @@
 //! `GET /api/v1/prices`: the shared body, or 304.
 
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 use pricecast_wire::headers::{ClientMaxAge, JSON};
 use pricecast_wire::{Encoding, ProblemCode, if_none_match};
 

@@ -162,8 +162,8 @@ fn limit(status: StatusCode, code: &'static str, detail: &'static str) -> Reply 
         "type": "about:blank", "title": title, "status": status.as_u16(),
         "code": code, "detail": detail,
     });
-    let mut reply = Reply::new(status, wire::NO_STORE)
-        .with_body(wire::PROBLEM_JSON, body.to_string().into());
+    let mut reply =
+        Reply::new(status, wire::NO_STORE).with_body(wire::PROBLEM_JSON, body.to_string().into());
     reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

@@ -1,7 +1,9 @@
 //! When to ask Coinbase what, and what its answers mean. Pure: time, answers and whether any
 //! source is live come from the caller, who sends one request at a time.
 
-use pricecast_core::{Breaker, CoinbaseEvent, Quote, RejectReason, SourceReason, Symbol, UnixMillis};
+use pricecast_core::{
+    Breaker, CoinbaseEvent, Quote, RejectReason, SourceReason, Symbol, UnixMillis,
+};
 
 use super::client::Fetched;
 use super::listing::Listing;

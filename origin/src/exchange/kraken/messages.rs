@@ -241,10 +241,7 @@ mod tests {
     #[test]
     fn several_items_stay_in_order() {
         let two = r#"{"channel":"ticker","type":"update","data":[{"symbol":"A/USD","last":1},{"symbol":"B/USD","last":"2"}]}"#;
-        assert_eq!(
-            outcome(two),
-            r#"update: A/USD Some("1") None 0, B/USD Some("2") None 0"#
-        );
+        assert_eq!(outcome(two), r#"update: A/USD Some("1") None 0, B/USD Some("2") None 0"#);
     }
 
     #[test]
@@ -279,7 +276,10 @@ mod tests {
                 "refused : Unsupported event",
             ),
             (r#"{"Error":"Exceeded msg rate"}"#, "refused : Exceeded msg rate"),
-            (r#"{"method":"unsubscribe","result":{"symbol":"BTC/USD"},"success":true}"#, "Unsubscribed"),
+            (
+                r#"{"method":"unsubscribe","result":{"symbol":"BTC/USD"},"success":true}"#,
+                "Unsubscribed",
+            ),
             (r#"{"method":"pong","req_id":7}"#, "Pong"),
             (r#"{"channel":"trade","data":[{"price":1}]}"#, "Noise(Channel)"),
             (r#"{"event":"heartbeat"}"#, "Noise(V1)"),

@@ -326,12 +326,7 @@ impl Session {
     }
 }
 
-fn tick(
-    now: UnixMillis,
-    symbol: Symbol,
-    item: &TickerItem<'_>,
-    is_snapshot: bool,
-) -> KrakenEvent {
+fn tick(now: UnixMillis, symbol: Symbol, item: &TickerItem<'_>, is_snapshot: bool) -> KrakenEvent {
     let raw = RawQuote {
         source: Source::Kraken,
         symbol,

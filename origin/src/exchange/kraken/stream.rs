@@ -220,7 +220,12 @@ impl KrakenStream {
         self.metrics.kraken_frame(kind);
         if matches!(kind, FrameKind::Undecodable | FrameKind::Refused | FrameKind::V1) {
             let begins: String = text.chars().take(LOGGED_CHARS_MAX).collect();
-            info!(source = "kraken", kind = kind.as_str(), "kraken sent {}: {begins:?}", kind.as_str());
+            info!(
+                source = "kraken",
+                kind = kind.as_str(),
+                "kraken sent {}: {begins:?}",
+                kind.as_str()
+            );
         }
     }
 
