@@ -17,6 +17,23 @@ pub(crate) fn symbol(text: &str) -> Symbol {
     Symbol::parse(text).unwrap()
 }
 
+pub(crate) const FIVE: [(&str, &str); 5] = [
+    ("BTC", "67432.1"),
+    ("ETH", "3512.44"),
+    ("SOL", "141.20"),
+    ("XRP", "0.52310"),
+    ("DOGE", "0.1234567"),
+];
+
+/// Five symbols, both venues live.
+pub(crate) fn both() -> Feed {
+    Feed::live(&FIVE)
+}
+
+pub(crate) fn all_from(feed: &Feed, source: Source) -> bool {
+    feed.latest.as_ref().is_some_and(|s| s.prices.iter().all(|p| p.source == source))
+}
+
 /// What a venue would say of a symbol by now.
 #[derive(Clone, Debug)]
 pub(crate) struct Venue {

@@ -1,0 +1,261 @@
+//! What confirms a price, and what ends it: frames, polls, silence, frozen feeds.
+
+use pricecast_core::{
+    Action, CoinbaseEvent, KrakenEvent, Mode, RejectReason, Source, SourceReason, SourceStatus,
+    SystemStatus,
+};
+
+use crate::support::{self, FIVE, Feed, all_from, both, symbol};
+
+#[test]
+fn after_a_reconnect_nothing_is_confirmed_before_its_own_snapshot() {
+    let mut feed = both();
+    feed.coinbase.is_up = false;
+    feed.kraken(KrakenEvent::Disconnected(SourceReason::Disconnected));
+    let before = feed.point("ETH").confirmed_at;
+    feed.kraken(KrakenEvent::Connected);
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    feed.say(symbol("BTC"), "67433.0", true);
+    feed.run_ms(4_000);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
+    assert!(!feed.is_stale("BTC"));
+    assert!(feed.point("ETH").confirmed_at <= before.plus_ms(1_000), "ETH rides on nothing");
+}
+
+#[test]
+fn heartbeats_outside_online_confirm_nothing() {
+    for status in [
+        SystemStatus::NotTrading(SourceReason::Maintenance),
+        SystemStatus::NotTrading(SourceReason::UnknownState),
+    ] {
+        let mut feed = both();
+        feed.kraken(KrakenEvent::System(status));
+        feed.run_until(4_000, |f| all_from(f, Source::Coinbase));
+        let report = feed.latest.as_ref().unwrap().sources.kraken;
+        assert_eq!(report.status, SourceStatus::Stale);
+        assert!(report.reason.is_some());
+    }
+}
+
+#[test]
+fn back_online_on_the_same_connection_every_symbol_is_subscribed_anew() {
+    let mut feed = both();
+    feed.kraken(KrakenEvent::System(SystemStatus::NotTrading(SourceReason::PostOnly)));
+    feed.run_ms(1_000);
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    feed.run_ms(200);
+    let Some((_, Action::ResubscribeKraken(symbols))) = feed.actions.last() else {
+        panic!("{:?}", feed.actions)
+    };
+    assert_eq!(symbols.len(), 5);
+}
+
+#[test]
+fn after_a_stall_a_frame_proves_only_its_own_symbol_until_the_backlog_is_in() {
+    for (gap_ms, lag_ms) in [(1_500, 0), (1_510, 1_510)] {
+        let mut feed = both();
+        feed.kraken.is_up = false;
+        feed.tick("ETH", "3512.00");
+        let heard_at = feed.now();
+        feed.run_ms(gap_ms);
+        feed.tick("ETH", "3512.50");
+        feed.assess();
+        assert_eq!(feed.point("ETH").confirmed_at, feed.now());
+        let expected = heard_at.plus_ms(gap_ms - lag_ms);
+        assert_eq!(feed.point("BTC").confirmed_at, expected, "after {gap_ms} ms");
+        feed.run_ms(300);
+        feed.kraken(KrakenEvent::Heartbeat);
+        feed.run_ms(600);
+        assert!(feed.point("BTC").confirmed_at > heard_at.plus_ms(gap_ms));
+    }
+}
+
+#[test]
+fn a_refused_tick_ends_confirmation_of_its_symbol_alone() {
+    let mut feed = both();
+    feed.kraken(KrakenEvent::TickRefused {
+        symbol: symbol("SOL"),
+        reason: RejectReason::PriceMissing,
+    });
+    feed.run_ms(4_000);
+    assert_eq!(feed.source("SOL"), Source::Coinbase);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
+    feed.tick("SOL", "141.25");
+    feed.run_ms(10_200);
+    assert_eq!(feed.source("SOL"), Source::Kraken);
+}
+
+#[test]
+fn an_unreadable_frame_ends_confirmation_of_every_symbol() {
+    let mut feed = both();
+    feed.kraken(KrakenEvent::Undecodable);
+    feed.run_ms(3_600);
+    assert!(all_from(&feed, Source::Coinbase));
+}
+
+#[test]
+fn a_poll_confirms_for_the_moment_its_request_was_sent() {
+    let mut feed = Feed::new(&FIVE);
+    feed.coinbase.is_up = true;
+    feed.run_ms(500);
+    assert_eq!(feed.point("BTC").confirmed_at, feed.now().minus_ms(100));
+}
+
+#[test]
+fn a_halted_product_is_not_confirmed_by_its_polls() {
+    let mut feed = Feed::new(&FIVE);
+    feed.coinbase.is_up = true;
+    feed.run_ms(1_000);
+    feed.coinbase.is_up = false;
+    let before = feed.point("BTC").confirmed_at;
+    for _ in 0..5 {
+        let (sent_at, halted) = (feed.now(), Err((symbol("BTC"), RejectReason::Halted)));
+        feed.coinbase(CoinbaseEvent::Answered { sent_at, products: vec![halted] });
+        feed.run_ms(1_000);
+    }
+    assert_eq!(feed.point("BTC").confirmed_at, before);
+}
+
+#[test]
+fn an_older_snapshot_after_a_reconnect_neither_replaces_nor_confirms() {
+    let mut feed = both();
+    feed.coinbase.is_up = false;
+    let tick = |feed: &mut Feed, price: &str, event_ms_ago: u64, is_snapshot: bool| {
+        let mut quote = support::raw(Source::Kraken, symbol("BTC"), price, None);
+        quote.event_time = Some(feed.now().minus_ms(event_ms_ago));
+        let quote = quote.normalise(feed.now()).unwrap();
+        feed.kraken(KrakenEvent::Tick { quote, is_snapshot });
+    };
+    tick(&mut feed, "67500.0", 0, false);
+    let confirmed_at = feed.now();
+    feed.kraken(KrakenEvent::Connected);
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    tick(&mut feed, "67400.0", 60_000, true);
+    feed.run_ms(2_000);
+    assert_eq!(feed.price("BTC"), "67500.0");
+    assert_eq!(feed.point("BTC").confirmed_at, confirmed_at);
+    tick(&mut feed, "67400.0", 60_000, false);
+    feed.run_ms(200);
+    assert_eq!(feed.price("BTC"), "67400.0", "on one connection order is arrival order");
+}
+
+/// BTC silent on Kraken for ten seconds while Coinbase moves by `bp` basis points.
+fn frozen_while_coinbase_moves(coinbase_price: &str) -> Feed {
+    let mut feed = Feed::live(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.coinbase.prices.insert(symbol("BTC"), coinbase_price.to_owned());
+    feed.run_ms(8_000);
+    assert_eq!(feed.source("BTC"), Source::Kraken, "not before ten seconds");
+    feed.run_ms(2_000);
+    feed
+}
+
+#[test]
+fn silent_for_ten_seconds_while_the_other_moves_more_than_25_bp_is_suspected_frozen() {
+    assert_eq!(frozen_while_coinbase_moves("10025.00").source("BTC"), Source::Kraken);
+    let feed = frozen_while_coinbase_moves("10025.01");
+    assert_eq!(feed.source("BTC"), Source::Coinbase);
+    assert_eq!(feed.source("ETH"), Source::Kraken, "the others are left alone");
+    assert_eq!(feed.saw("suspected_frozen"), 1);
+    let resubscribed = Action::ResubscribeKraken(vec![symbol("BTC")]);
+    assert!(feed.actions.iter().any(|(_, action)| *action == resubscribed));
+}
+
+#[test]
+fn a_real_crash_behind_a_frozen_kraken_symbol_is_published_from_coinbase() {
+    let mut feed = both();
+    feed.coinbase.prices.insert(symbol("SOL"), "56.48".to_owned());
+    let took_ms = feed.run_until(20_000, |f| f.price("SOL") == "56.48");
+    assert!(took_ms <= 15_000, "{took_ms} ms");
+}
+
+#[test]
+fn a_bad_print_of_coinbase_does_not_unseat_a_kraken_symbol_that_is_merely_quiet() {
+    let mut feed = both();
+    feed.coinbase.prices.insert(symbol("SOL"), "56.48".to_owned());
+    for _ in 0..60 {
+        feed.run_ms(1_000);
+        let asked = feed.actions.drain(..).any(
+            |(_, action)| matches!(action, Action::ResubscribeKraken(s) if s.contains(&symbol("SOL"))),
+        );
+        if asked {
+            feed.say(symbol("SOL"), "141.20", true);
+        }
+    }
+    assert!(feed.publications.iter().all(|(_, s)| s.prices[2].price.to_string() == "141.20"));
+    assert_eq!(feed.source("SOL"), Source::Kraken);
+}
+
+#[test]
+fn a_suspicion_that_a_resubscription_does_not_answer_costs_one_reconnect() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    feed.run_ms(120_000);
+    let reconnects = feed.actions.iter().filter(|(_, a)| *a == Action::ReconnectKraken).count();
+    assert_eq!(reconnects, 1);
+    let resubscribed: Vec<_> = feed
+        .actions
+        .iter()
+        .filter(|(_, a)| matches!(a, Action::ResubscribeKraken(s) if s.contains(&symbol("BTC"))))
+        .map(|(ms, _)| *ms)
+        .collect();
+    assert!(resubscribed.windows(2).all(|w| w[1] - w[0] >= 60_000), "{resubscribed:?}");
+}
+
+#[test]
+fn a_snapshot_that_repeats_the_suspected_price_does_not_clear_it_and_a_tick_does() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    feed.say(symbol("BTC"), "10000.0", true);
+    feed.run_ms(1_000);
+    assert_eq!(feed.saw("suspicion_cleared"), 0);
+    feed.tick("BTC", "10029.5");
+    feed.run_ms(200);
+    assert_eq!(feed.saw("suspicion_cleared"), 1);
+    feed.run_ms(10_000);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
+}
+
+#[test]
+fn a_symbol_quiet_for_thirty_seconds_is_resubscribed_and_must_answer_in_three() {
+    let mut feed = both();
+    feed.run_ms(28_000);
+    for name in ["ETH", "SOL", "XRP", "DOGE"] {
+        feed.tick(name, FIVE.iter().find(|(n, _)| *n == name).unwrap().1);
+    }
+    assert!(feed.actions.is_empty());
+    feed.run_ms(1_000);
+    assert_eq!(feed.actions, [(30_000, Action::ResubscribeKraken(vec![symbol("BTC")]))]);
+    feed.run_ms(2_400);
+    assert_eq!(feed.source("BTC"), Source::Kraken, "still within its three seconds");
+    feed.run_ms(3_800);
+    assert_eq!(feed.source("BTC"), Source::Coinbase, "no snapshot came");
+    feed.say(symbol("BTC"), "67432.1", true);
+    feed.run_ms(10_300);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
+}
+
+#[test]
+fn coinbase_unchanged_in_every_product_for_thirty_seconds_confirms_nothing() {
+    let mut feed = Feed::new(&FIVE);
+    feed.coinbase.is_up = true;
+    feed.run_ms(600);
+    let last_change_ms = feed.now_ms;
+    feed.coinbase.is_up = false;
+    let repeat = |feed: &mut Feed| {
+        feed.coinbase.volume -= 1;
+        feed.poll();
+        feed.run_ms(1_000);
+    };
+    while feed.now_ms < last_change_ms + 29_000 {
+        repeat(&mut feed);
+    }
+    assert_eq!(feed.mode(), Mode::Fallback);
+    let confirmed_at = feed.point("BTC").confirmed_at;
+    for _ in 0..8 {
+        repeat(&mut feed);
+    }
+    assert!(feed.point("BTC").confirmed_at <= confirmed_at.plus_ms(1_000));
+    assert_eq!(feed.mode(), Mode::Frozen);
+    assert_eq!(feed.latest.as_ref().unwrap().sources.coinbase.reason, Some(SourceReason::Frozen));
+    feed.poll();
+    feed.run_ms(200);
+    assert_eq!(feed.mode(), Mode::Fallback, "one product changed");
+}

@@ -1,0 +1,6 @@
+//! Scripted timelines in virtual time, one for each documented behaviour of the feed.
+
+mod confirmation;
+mod failover;
+mod plausibility;
+mod support;
