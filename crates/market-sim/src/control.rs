@@ -10,7 +10,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 const KNOWN: &str = "known: GET, POST, DELETE /control/faults; DELETE /control/faults/{id}; \
-    POST /control/price; GET /control/truth; GET /control/stats";
+    POST /control/price; GET /control/truth?seconds=30; GET /control/stats";
 
 /// Answers a request under `/control/`.
 pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
@@ -23,7 +23,7 @@ pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
         }
         ("DELETE", path) if path.starts_with("/control/faults/") => clear_one(sim, path),
         ("POST", "/control/price") => set_price(sim, &request.body),
-        ("GET", "/control/truth") => Response::of(200, &sim.truth()),
+        ("GET", "/control/truth") => truth(sim, request),
         ("GET", "/control/stats") => Response::of(200, &sim.counters.read()),
         (_, "/control/faults" | "/control/price" | "/control/truth" | "/control/stats") => {
             problem(405, KNOWN)
@@ -81,6 +81,16 @@ fn set_price(sim: &Sim, body: &[u8]) -> Response {
         400,
         &format!("symbol \"{}\" is not simulated; known: {}", new.symbol, known.join(", ")),
     )
+}
+
+/// `?seconds=30` leaves out what is older, except the price that held at the start.
+fn truth(sim: &Sim, request: &Request) -> Response {
+    let window_ms = match request.query_values("seconds").first().map(|text| text.parse::<u32>()) {
+        None => None,
+        Some(Ok(seconds)) => Some(i64::from(seconds) * 1000),
+        Some(Err(_)) => return problem(400, "seconds must be a whole number, e.g. 30"),
+    };
+    Response::of(200, &sim.truth(window_ms))
 }
 
 fn list(sim: &Sim, status: u16) -> Response {

@@ -176,7 +176,7 @@ impl Handle {
     /// The price history of the last minutes.
     #[must_use]
     pub fn truth(&self) -> Truth {
-        self.sim.truth()
+        self.sim.truth(None)
     }
 
     /// Connections, requests and subscriptions so far.

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// sysexits.h EX_USAGE: the flags or files are wrong, starting again will not help.
@@ -37,7 +38,7 @@ struct Flags {
     #[arg(long, env = "MARKET_SIM_SCRIPT", value_name = "FILE")]
     script: Option<PathBuf>,
     /// Kraken updates per second over all symbols together; 0 for a market that stands still.
-    #[arg(long, env = "MARKET_SIM_UPDATE_HZ", value_name = "HZ")]
+    #[arg(long, env = "MARKET_SIM_UPDATE_HZ", value_name = "HZ", allow_negative_numbers = true)]
     update_hz: Option<f64>,
     /// Symbols that Kraken does not list, comma-separated.
     #[arg(long, value_delimiter = ',', value_name = "SYMBOLS")]
@@ -85,10 +86,16 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 async fn run(flags: Flags) -> anyhow::Result<()> {
     let seed = flags.seed;
+    // Before the ready line: whoever reads it may send a signal at once.
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let handle = start(options(flags)?).await?;
     println!("market-sim ready on http://{} (seed {seed})", handle.addr);
     std::io::stdout().flush()?;
-    wait_for_signal().await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     tracing::info!("stopping");
     Ok(())
 }
@@ -114,15 +121,4 @@ fn options(flags: Flags) -> Result<Options, ScriptError> {
         enforce_limits: flags.enforce_limits,
         ..Options::default()
     })
-}
-
-async fn wait_for_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -84,11 +84,11 @@ impl Sim {
         world.market.quotes().to_vec()
     }
 
-    /// The price history up to now.
-    pub(crate) fn truth(&self) -> Truth {
+    /// The price history up to now, or only its last `window_ms`.
+    pub(crate) fn truth(&self, window_ms: Option<i64>) -> Truth {
         let mut world = self.world();
         self.advance(&mut world);
-        world.truth.at(self.clock.now_ms())
+        world.truth.at(self.clock.now_ms(), window_ms)
     }
 
     /// Makes `price` the venue's last price until its next tick; says whether the symbol exists.

@@ -59,8 +59,17 @@ impl Truth {
         }
     }
 
-    pub(crate) fn at(&self, now_ms: i64) -> Self {
-        Self { now_ms, ..self.clone() }
+    /// The history as read at `now_ms`: all of it, or the last `window_ms` with the prices that
+    /// held at its start.
+    pub(crate) fn at(&self, now_ms: i64, window_ms: Option<i64>) -> Self {
+        let Some(window_ms) = window_ms else { return Self { now_ms, ..self.clone() } };
+        let from_ms = now_ms.saturating_sub(window_ms);
+        let recent = |series: &VecDeque<PricePoint>| {
+            let before = series.partition_point(|point| point.at_ms <= from_ms).saturating_sub(1);
+            series.iter().skip(before).copied().collect()
+        };
+        let series = self.series.iter().map(|pair| VENUES.map(|venue| recent(venue.of(pair))));
+        Self { now_ms, symbols: self.symbols.clone(), series: series.collect() }
     }
 
     /// Epoch ms on the simulator's clock when this was read.
@@ -118,5 +127,45 @@ impl Serialize for PricePoint {
         pair.serialize_element(&self.at_ms)?;
         pair.serialize_element(&self.price.to_string())?;
         pair.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::{Generator, Pace};
+
+    fn truth() -> Truth {
+        let pace = Pace { seed: 1, speed: 1, update_hz: Some(0.0), epoch_us: 0 };
+        Truth::new(&Generator::market(&["BTC".to_owned()], pace), 1_000)
+    }
+
+    fn points(truth: &Truth) -> Vec<i64> {
+        truth.history(Venue::Kraken, "BTC").iter().map(|point| point.at_ms).collect()
+    }
+
+    #[test]
+    fn a_price_is_true_from_its_moment_until_the_next() {
+        let mut truth = truth();
+        let [one, two] = [Decimal::new(1, 0), Decimal::new(2, 0)];
+        truth.record(Venue::Kraken, 0, 2_000, one);
+        truth.record(Venue::Kraken, 0, 3_000, one);
+        truth.record(Venue::Kraken, 0, 4_000, two);
+        assert_eq!(points(&truth), [1_000, 2_000, 4_000], "an unchanged price is no entry");
+        let at = |ms| truth.price_at(Venue::Kraken, "BTC", ms);
+        assert_eq!((at(1_999) == Some(one), at(2_000), at(3_999)), (false, Some(one), Some(one)));
+        assert_eq!((at(4_000), at(999)), (Some(two), None));
+        assert_eq!(points(&truth.at(5_000, Some(1_500))), [2_000, 4_000]);
+        assert_eq!(points(&truth.at(5_000, Some(1_000))), [4_000]);
+    }
+
+    #[test]
+    fn history_is_bounded_and_keeps_the_price_at_its_start() {
+        let mut truth = truth();
+        for i in 1..=1_000 {
+            truth.record(Venue::Kraken, 0, i * 1_000, Decimal::new(i128::from(i), 0));
+        }
+        let kept = points(&truth);
+        assert_eq!((kept.first(), kept.last()), (Some(&639_000), Some(&1_000_000)));
     }
 }

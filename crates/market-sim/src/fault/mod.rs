@@ -124,3 +124,23 @@ impl fmt::Display for Fault {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_describes_every_fault_and_parameter() {
+        let readme = include_str!("../../README.md");
+        let table = readme.split("## Faults").nth(1).unwrap();
+        for fault in Fault::ALL {
+            let name = format!("`{fault}`");
+            let row = table.lines().find(|line| line.starts_with('|') && line.contains(&name));
+            let row = row.unwrap_or_else(|| panic!("{fault} is missing"));
+            for param in fault.params() {
+                assert!(row.contains(&format!("`{param}`")), "{fault}: {param} is missing");
+            }
+            assert_eq!(row.contains("`symbol`"), fault.takes_symbol(), "{fault}: symbol");
+        }
+    }
+}

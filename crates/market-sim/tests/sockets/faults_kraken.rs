@@ -1,0 +1,342 @@
+//! Each fault on the fake Kraken, and its end.
+
+use crate::client::{A_WHILE, DEADLINE, Got, Ws, busy, is_rst, still, until_stats};
+use market_sim::{BadNumber, Fault, FaultSpec, Handle, Target, Venue};
+use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Error as WsError;
+
+fn kraken(fault: Fault) -> FaultSpec {
+    FaultSpec::new(Target::Kraken, fault)
+}
+
+fn last_price(sim: &Handle) -> f64 {
+    let truth = sim.truth();
+    truth.price_at(Venue::Kraken, "BTC", truth.now_ms()).unwrap().to_f64()
+}
+
+#[tokio::test]
+async fn silence_sends_nothing_and_answers_after_it() {
+    let sim = busy().await;
+    let mut open = Ws::subscribed(&sim).await;
+    sim.fault(Target::Kraken, Fault::Silence).unwrap();
+    open.assert_falls_silent().await;
+    open.ws_ping().await;
+    open.send(r#"{"method":"ping","req_id":5}"#).await;
+    let mut new = Ws::connect(&sim).await;
+    new.subscribe(&["BTC/USD"]).await;
+    assert!(new.next_within(A_WHILE).await.is_none(), "a new socket is accepted and mute");
+    assert!(open.next_within(A_WHILE).await.is_none(), "not even a pong");
+    sim.clear();
+    open.until(|f| f["method"] == "pong" && f["req_id"] == 5).await;
+    open.until_update_of("BTC").await;
+    new.until(|f| f["channel"] == "status").await;
+    new.until(|f| f["result"]["symbol"] == "BTC/USD").await;
+    new.until(|f| f["type"] == "snapshot").await;
+    assert_eq!(sim.stats().kraken.attempts, 2);
+}
+
+#[tokio::test]
+async fn half_open_sockets_are_never_answered_again() {
+    let sim = busy().await;
+    let mut open = Ws::subscribed(&sim).await;
+    sim.fault(Target::Kraken, Fault::HalfOpen).unwrap();
+    let url = sim.kraken_url();
+    let new = tokio::spawn(tokio_tungstenite::connect_async(url));
+    open.assert_falls_silent().await;
+    until_stats(&sim, |stats| stats.kraken.attempts == 2).await;
+    sim.clear();
+    assert!(open.next_within(A_WHILE).await.is_none());
+    assert!(!new.is_finished(), "an upgrade asked for meanwhile is not answered either");
+    new.abort();
+    let mut later = Ws::subscribed(&sim).await;
+    later.until_update_of("BTC").await;
+}
+
+#[tokio::test]
+async fn reset_is_a_rst_of_every_open_socket_once() {
+    let sim = busy().await;
+    let mut sockets = [Ws::subscribed(&sim).await, Ws::connect(&sim).await];
+    sim.fault(Target::Kraken, Fault::Reset).unwrap();
+    for socket in &mut sockets {
+        let error = socket.end().await.unwrap();
+        assert!(is_rst(&error), "{error:?}");
+    }
+    Ws::subscribed(&sim).await.until_update_of("BTC").await;
+    sim.inject(kraken(Fault::Reset).seconds(60.0)).unwrap();
+    assert!(Ws::try_connect(&sim).await.is_err(), "with seconds, new ones are reset too");
+}
+
+#[tokio::test]
+async fn reset_is_sent_even_in_silence() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.fault(Target::Kraken, Fault::Silence).unwrap();
+    sim.fault(Target::Kraken, Fault::Reset).unwrap();
+    assert!(is_rst(&ws.end().await.unwrap()));
+}
+
+#[tokio::test]
+async fn refuse_keeps_new_sockets_out_and_open_ones_in() {
+    let sim = busy().await;
+    let mut open = Ws::subscribed(&sim).await;
+    sim.fault(Target::Kraken, Fault::Refuse).unwrap();
+    assert!(matches!(Ws::try_connect(&sim).await, Err(WsError::Io(_))));
+    open.until_update_of("BTC").await;
+    sim.clear();
+    sim.inject(FaultSpec { status: Some(403), ..kraken(Fault::Refuse) }).unwrap();
+    assert_eq!(refused_with(&sim).await, 403);
+}
+
+async fn refused_with(sim: &Handle) -> u16 {
+    match Ws::try_connect(sim).await.err() {
+        Some(WsError::Http(response)) => response.status().as_u16(),
+        other => panic!("not refused over HTTP: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn http_failures_refuse_the_upgrade() {
+    let sim = still().await;
+    for (fault, status) in
+        [(Fault::TooManyRequests, 429), (Fault::ServerError, 503), (Fault::Html, 200)]
+    {
+        sim.fault(Target::Kraken, fault).unwrap();
+        assert_eq!(refused_with(&sim).await, status);
+        sim.clear();
+    }
+    assert_eq!(sim.stats().kraken.attempts, 3, "refused attempts count");
+    assert_eq!(sim.stats().kraken.open, 0);
+}
+
+#[tokio::test]
+async fn flapping_drops_open_and_new_sockets_after_a_moment() {
+    let sim = busy().await;
+    let mut open = Ws::subscribed(&sim).await;
+    sim.inject(FaultSpec { ms: Some(50), ..kraken(Fault::Flap) }).unwrap();
+    let started = Instant::now();
+    open.end().await;
+    assert!(started.elapsed() >= Duration::from_millis(50));
+    let mut new = Ws::connect(&sim).await;
+    new.until(|f| f["channel"] == "status").await;
+    new.end().await;
+    sim.clear();
+    Ws::subscribed(&sim).await;
+}
+
+#[tokio::test]
+async fn slow_frames_come_late_and_in_order() {
+    let sim = still().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.inject(FaultSpec { ms: Some(200), ..kraken(Fault::Slow) }).unwrap();
+    let started = Instant::now();
+    for id in 1..=3 {
+        ws.send(&format!(r#"{{"method":"ping","req_id":{id}}}"#)).await;
+    }
+    for id in 1..=3 {
+        let pong = ws.until(|f| f["method"] == "pong").await;
+        assert_eq!(pong["req_id"], id);
+        assert!(started.elapsed() >= Duration::from_millis(200));
+    }
+}
+
+#[tokio::test]
+async fn garbage_replaces_every_ticker_frame() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.fault(Target::Kraken, Fault::Garbage).unwrap();
+    ws.until(|f| f["event"] == "heartbeat").await;
+    let all = ws.all_for(A_WHILE).await;
+    assert!(all.iter().any(|got| matches!(got, Got::Text(_))), "{all:?}");
+    assert!(all.iter().any(|got| matches!(got, Got::Binary(_))), "{all:?}");
+    let decodable = |got: &Got| matches!(got, Got::Frame(f) if f["data"][0]["last"].is_number());
+    assert!(!all.iter().any(decodable), "{all:?}");
+    sim.clear();
+    ws.until_update_of("BTC").await;
+}
+
+#[tokio::test]
+async fn ack_but_no_data_acks_and_brings_nothing() {
+    let sim = busy().await;
+    sim.fault(Target::Kraken, Fault::AckButNoData).unwrap();
+    let mut ws = Ws::connect(&sim).await;
+    ws.subscribe(&["BTC/USD"]).await;
+    ws.until(|f| f["result"]["symbol"] == "BTC/USD").await;
+    assert!(ws.next_within(Duration::from_millis(1_300)).await.is_none(), "not even heartbeats");
+    sim.clear();
+    sim.inject(FaultSpec { heartbeats: Some(true), ..kraken(Fault::AckButNoData) }).unwrap();
+    ws.until(|f| f["channel"] == "heartbeat").await;
+    sim.clear();
+    ws.until_update_of("BTC").await;
+}
+
+#[tokio::test]
+async fn a_frozen_symbol_stands_still_while_its_truth_and_the_others_move() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.inject(kraken(Fault::FrozenSymbol).symbol("BTC")).unwrap();
+    let points = || sim.truth().history(Venue::Kraken, "BTC").len();
+    let before = points();
+    ws.until_update_of("ETH").await;
+    let all = ws.all_for(A_WHILE).await;
+    let of_btc = |got: &&Got| matches!(got, Got::Frame(f) if f["data"][0]["symbol"] == "BTC/USD");
+    assert_eq!(all.iter().filter(of_btc).count(), 0);
+    assert!(all.len() > 10);
+    assert!(points() > before, "the truth moves on");
+    let mut new = Ws::connect(&sim).await;
+    new.subscribe(&["BTC/USD"]).await;
+    new.until(|f| f["result"]["symbol"] == "BTC/USD").await;
+    let next = new.next_within(A_WHILE).await;
+    assert!(next.is_none(), "a stalled feed brings no snapshot: {next:?}");
+    sim.clear();
+    ws.until_update_of("BTC").await;
+}
+
+#[tokio::test]
+async fn engine_states_are_pushed_and_stop_the_updates() {
+    let sim = busy().await;
+    for (fault, system) in [
+        (Fault::Maintenance, "maintenance"),
+        (Fault::CancelOnly, "cancel_only"),
+        (Fault::PostOnly, "post_only"),
+        (Fault::UnknownSystem, "limit_only"),
+    ] {
+        let mut open = Ws::subscribed(&sim).await;
+        sim.fault(Target::Kraken, fault).unwrap();
+        open.until(|f| f["data"][0]["system"] == system).await;
+        open.assert_falls_silent().await;
+        let mut new = Ws::connect(&sim).await;
+        new.until(|f| f["data"][0]["system"] == system).await;
+        new.subscribe(&["BTC/USD"]).await;
+        new.until(|f| f["type"] == "snapshot").await;
+        new.until(|f| f["channel"] == "heartbeat").await;
+        sim.clear();
+        open.until(|f| f["data"][0]["system"] == "online").await;
+        open.until_update_of("BTC").await;
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_symbol_is_refused_and_a_delisted_one_goes_quiet_too() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.inject(kraken(Fault::RejectSymbol).symbol("ETH")).unwrap();
+    ws.until_update_of("ETH").await;
+    let mut new = Ws::connect(&sim).await;
+    new.subscribe(&["ETH/USD", "BTC/USD"]).await;
+    let refusal = new.until(|f| f["method"] == "subscribe").await;
+    assert_eq!(refusal["error"], "Currency pair not supported ETH/USD");
+    new.until_update_of("BTC").await;
+    sim.clear();
+    sim.inject(kraken(Fault::DelistSymbol).symbol("ETH")).unwrap();
+    let _ = ws.all_for(A_WHILE).await;
+    let all = ws.all_for(A_WHILE).await;
+    assert!(all.iter().all(|g| matches!(g, Got::Frame(f) if f["data"][0]["symbol"] != "ETH/USD")));
+    new.subscribe(&["ETH/USD"]).await;
+    let refusal = new.until(|f| f["method"] == "subscribe").await;
+    assert_eq!(refusal["success"], false);
+}
+
+#[tokio::test]
+async fn wrong_prices_are_told_at_once_and_right_ones_again_after_it() {
+    let sim = still().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    let right = last_price(&sim);
+    for (spec, factor) in [
+        (kraken(Fault::Spike).symbol("BTC"), 1.5),
+        (FaultSpec { percent: Some(-12.0), ..kraken(Fault::Spike) }, 0.88),
+        (kraken(Fault::DecimalShift), 10.0),
+        (FaultSpec { power: Some(-3), ..kraken(Fault::DecimalShift) }, 0.001),
+    ] {
+        sim.inject(spec).unwrap();
+        let told = ws.until_update_of("BTC").await["data"][0]["last"].as_f64().unwrap();
+        assert!((told / right / factor - 1.0).abs() < 1e-4, "{told} instead of {right} × {factor}");
+        assert_eq!(last_price(&sim), right, "the truth is the undistorted price");
+        sim.clear();
+        let told = ws.until_update_of("BTC").await["data"][0]["last"].as_f64().unwrap();
+        assert_eq!(told, right);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_is_the_truth_of_both_venues() {
+    let sim = still().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    let before = last_price(&sim);
+    sim.inject(FaultSpec::new(Target::Both, Fault::CrashOnBoth).symbol("BTC")).unwrap();
+    let told = ws.until_update_of("BTC").await["data"][0]["last"].as_f64().unwrap();
+    assert!((told / before - 0.4).abs() < 1e-4);
+    let truth = sim.truth();
+    for venue in [Venue::Kraken, Venue::Coinbase] {
+        let now = truth.price_at(venue, "BTC", truth.now_ms()).unwrap().to_f64();
+        assert!((now / before - 0.4).abs() < 1e-3, "{venue}");
+    }
+    sim.clear();
+    let told = ws.until_update_of("BTC").await["data"][0]["last"].as_f64().unwrap();
+    assert!((told / before - 1.0).abs() < 1e-4);
+}
+
+#[tokio::test]
+async fn bad_numbers_replace_the_last_price() {
+    let sim = still().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    for (number, text) in [
+        (BadNumber::Zero, r#""last":0,"#),
+        (BadNumber::Negative, r#""last":-"#),
+        (BadNumber::Nan, r#""last":NaN,"#),
+        (BadNumber::Infinite, r#""last":1e400,"#),
+        (BadNumber::Empty, r#""last":"","#),
+        (BadNumber::Null, r#""last":null,"#),
+        (BadNumber::Absurd, r#""last":9999999999999999999999999999999999999999,"#),
+    ] {
+        let spec = FaultSpec { number: Some(number), ..kraken(Fault::BadNumber) };
+        sim.inject(spec.symbol("BTC")).unwrap();
+        let got = loop {
+            match ws.next_within(DEADLINE).await.unwrap() {
+                Got::Frame(frame) if frame["channel"] == "heartbeat" => {}
+                Got::Frame(frame) => break frame.to_string(),
+                Got::Text(text) => break text,
+                other => panic!("{other:?}"),
+            }
+        };
+        // Parsed and written again, huge numbers read as floats: only the text forms are compared.
+        let loose = matches!(number, BadNumber::Absurd | BadNumber::Infinite);
+        assert!(loose || got.contains(text), "{number:?}: {got}");
+        sim.clear();
+        ws.until(|f| f["data"][0]["last"].as_f64() == Some(last_price(&sim))).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_come_huge_cut_or_as_binary() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.inject(FaultSpec { bytes: Some(1_000_000), ..kraken(Fault::HugeBody) }).unwrap();
+    ws.until(|f| f["data"][0]["symbol"].as_str().is_some_and(|s| s.len() > 900_000)).await;
+    ws.until_update_of("BTC").await;
+    sim.clear();
+    sim.fault(Target::Kraken, Fault::TruncatedBody).unwrap();
+    let mut all = ws.all_for(A_WHILE).await;
+    assert!(
+        matches!(all.pop(), Some(Got::Text(text)) if text.starts_with(r#"{"channel":"ticker""#))
+    );
+    sim.clear();
+    sim.fault(Target::Kraken, Fault::WrongContentType).unwrap();
+    let mut all = ws.all_for(A_WHILE).await;
+    assert!(matches!(all.pop(), Some(Got::Binary(bytes)) if bytes.starts_with(b"{")));
+}
+
+#[tokio::test]
+async fn a_skewed_clock_shows_in_event_and_answer_times() {
+    let sim = busy().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    sim.inject(FaultSpec { skew_ms: Some(-60_000), ..kraken(Fault::SkewedClock) }).unwrap();
+    let _ = ws.all_for(A_WHILE).await;
+    let update = ws.until_update_of("BTC").await;
+    ws.send(r#"{"method":"ping"}"#).await;
+    let pong = ws.until(|f| f["method"] == "pong").await;
+    for text in [&update["data"][0]["timestamp"], &pong["time_out"]] {
+        let at: jiff::Timestamp = text.as_str().unwrap().parse().unwrap();
+        let behind = sim.now_ms() - at.as_millisecond();
+        assert!((59_000..62_000).contains(&behind), "{behind} ms behind");
+    }
+}
