@@ -14,8 +14,8 @@ import { answers, isFree } from './run/wait.mjs';
 
 const RESTART_AFTER_MS = 10_000;
 const READY_LIMIT_MS = 60_000;
-/** The origin drains for a few seconds at most. */
-const STOP_PATIENCE_MS = 8_000;
+/** The origin drains for up to 10 s (http.drain). */
+const STOP_PATIENCE_MS = 12_000;
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const startedAt = Date.now();
