@@ -1,0 +1,72 @@
+// pricecast-origin as a process.
+
+import path from 'node:path';
+import { request } from './http.mjs';
+import { binary, freshFolder } from './paths.mjs';
+import { Program } from './process.mjs';
+import { until } from './until.mjs';
+
+const READY_LIMIT_MS = 20_000;
+
+/** Starts one on a market and waits until it has prices to give. */
+export async function startOrigin(t, market, env = {}) {
+  const origin = new Origin(t, market, env);
+  await origin.start();
+  await origin.untilReady();
+  return origin;
+}
+
+class Origin {
+  #program;
+  #port = 0;
+
+  constructor(t, market, env) {
+    this.#program = new Program(t, {
+      name: 'origin',
+      command: [binary('pricecast-origin')],
+      env: {
+        PRICECAST_METRICS__LISTEN: '127.0.0.1:0',
+        PRICECAST_STATE_DIR: path.join(freshFolder(t, 'state'), 'state'),
+        ...market.originEnv,
+        ...env,
+      },
+    });
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Starts it; the second time at the same address. */
+  async start() {
+    const line = /http=127\.0\.0\.1:(\d+) metrics=127\.0\.0\.1:(\d+)/;
+    const [, http, metrics] = await this.#program.start(line, { PRICECAST_HTTP__LISTEN: `127.0.0.1:${this.#port}` });
+    this.#port = Number(http);
+    this.metricsUrl = `http://127.0.0.1:${metrics}/metrics`;
+  }
+
+  /** Waits for /ready; returns when it was first seen to be. */
+  async untilReady() {
+    await until('the origin is ready', READY_LIMIT_MS, async () => (await request(`${this.url}/ready`)).status === 200);
+    return Date.now();
+  }
+
+  kill() {
+    return this.#program.kill();
+  }
+
+  stop() {
+    return this.#program.stop();
+  }
+
+  log() {
+    return this.#program.log();
+  }
+
+  /** How many requests for prices it has answered, by its own count. */
+  async pricesServed() {
+    const { body } = await request(this.metricsUrl);
+    const counts = body.matchAll(/^pricecast_http_requests_total\{[^}]*route="prices"[^}]*\} (\d+)/gm);
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+}

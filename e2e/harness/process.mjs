@@ -1,0 +1,74 @@
+// The programs under test as real processes. None outlives its test, nor this process, however
+// either ends.
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Child } from '../../scripts/run/child.mjs';
+import { guard } from '../../scripts/run/guard.mjs';
+import { freshFolder, root } from './paths.mjs';
+import { until } from './until.mjs';
+
+const START_LIMIT_MS = 20_000;
+/** The origin drains, and wrangler tells workerd. */
+const STOP_PATIENCE_MS = 10_000;
+
+const running = new Set();
+let tellGuard;
+
+function changed() {
+  tellGuard ??= guard();
+  tellGuard([...running].map((child) => child.pid).filter(Boolean));
+}
+
+/** One program that may be started, stopped and killed several times in a test. */
+export class Program {
+  #child;
+
+  constructor(t, { name, command, env = {} }) {
+    this.name = name;
+    this.logFile = path.join(freshFolder(t, name), `${name}.log`);
+    this.#child = new Child({ name, command, env }, { logFile: this.logFile, root, onExit: (reason) => this.#ended(reason) });
+    t.after(() => this.stop());
+  }
+
+  /** Starts it and waits for a line of its log to match; returns the match. */
+  async start(ready, env) {
+    this.exit = undefined;
+    const seen = this.log().length;
+    Object.assign(this.#child.spec.env, env);
+    this.#child.start();
+    running.add(this.#child);
+    changed();
+    return until(`${this.name} is up`, START_LIMIT_MS, () => {
+      const match = this.log().slice(seen).match(ready);
+      if (!match && this.exit) throw new Error(`it ended (${this.exit}):\n${this.log()}`);
+      return match;
+    });
+  }
+
+  /** Asks it to end, and waits for that. */
+  async stop() {
+    await this.#child.stop(STOP_PATIENCE_MS);
+  }
+
+  /** As a power cut does. */
+  async kill() {
+    this.#child.signal('SIGKILL');
+    await until(`${this.name} is gone`, START_LIMIT_MS, () => this.exit);
+  }
+
+  log() {
+    try {
+      // Colours would split what tests look for.
+      return readFileSync(this.logFile, 'utf8').replace(/\x1b\[[0-9;]*m/g, '');
+    } catch {
+      return '';
+    }
+  }
+
+  #ended(reason) {
+    this.exit = reason;
+    running.delete(this.#child);
+    changed();
+  }
+}

@@ -1,0 +1,113 @@
+// An origin that does as it is told: for what a real one does too seldom, or too politely.
+
+import http from 'node:http';
+import { once } from 'node:events';
+
+/** What it may do with a request. Each is handed the request, the response and the stub. */
+export const behaviour = {
+  /** A snapshot confirmed `ageMs` ago, `delayMs` after the request came. */
+  prices: ({ ageMs = 0, delayMs = 0, stamp = 0 } = {}) => (_, response, stub) => {
+    setTimeout(() => {
+      const now = Date.now() + stamp;
+      const body = stub.snapshot({ now, confirmedAt: now - ageMs });
+      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'pricecast-now': now }).end(body);
+    }, delayMs);
+  },
+  /** These bytes. */
+  fixed: (body, now) => (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'pricecast-now': now }).end(body);
+  },
+  /** Nothing, ever. */
+  hang: () => () => {},
+  /** A head and half a body, then nothing. */
+  hangInBody: () => (_, response, stub) => {
+    const now = Date.now();
+    const body = stub.snapshot({ now, confirmedAt: now });
+    response.writeHead(200, { 'content-length': body.length, 'pricecast-now': now });
+    response.write(body.slice(0, body.length / 2));
+  },
+  /** Half a body, then a cut. */
+  truncate: () => (_, response, stub) => {
+    const now = Date.now();
+    const body = stub.snapshot({ now, confirmedAt: now });
+    response.writeHead(200, { 'content-length': body.length, 'pricecast-now': now });
+    response.write(body.slice(0, body.length / 2), () => response.destroy());
+  },
+  /** A RST. */
+  reset: () => (request) => request.socket.resetAndDestroy(),
+  status: (status, headers = {}) => (_, response) => response.writeHead(status, headers).end('no'),
+  /** A page where prices should be. */
+  html: () => (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/html', 'pricecast-now': Date.now() }).end('<html>hello</html>');
+  },
+};
+
+export async function startStub(t, initial = behaviour.prices()) {
+  const stub = new Stub(initial);
+  t.after(() => stub.close());
+  await stub.listen();
+  return stub;
+}
+
+class Stub {
+  #server = http.createServer((request, response) => this.#answer(request, response));
+  #seq = 0;
+  #port = 0;
+
+  constructor(initial) {
+    this.behave = initial;
+    this.epoch = Date.now();
+    /** Every request it got: `{method, url, headers, at}`. */
+    this.requests = [];
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  get fetches() {
+    return this.requests.length;
+  }
+
+  async listen() {
+    this.#server.listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = this.#server.address().port;
+  }
+
+  /** From now on nobody listens. */
+  async close() {
+    if (!this.#server.listening) return;
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await once(this.#server, 'close');
+  }
+
+  #answer(request, response) {
+    const { method, url, headers } = request;
+    this.requests.push({ method, url, headers, at: Date.now() });
+    request.on('error', () => {});
+    response.on('error', () => {});
+    this.behave(request, response, this);
+  }
+
+  /** A body as the origin renders it: two prices from Kraken, each snapshot with the next seq. */
+  snapshot({ now, confirmedAt, seq = ++this.#seq }) {
+    return snapshotBody({ now, confirmedAt, seq, epoch: this.epoch });
+  }
+}
+
+/** The contract's bytes; `now` is when it is rendered for. */
+export function snapshotBody({ now, confirmedAt, seq, epoch, btc = '67432.10' }) {
+  const freshUntil = confirmedAt + 5000;
+  const stale = now >= freshUntil;
+  const price = (symbol, digits, change) =>
+    `{"symbol":"${symbol}","price":${digits},"change24h":${change},"source":"kraken","asOf":${confirmedAt - 20},` +
+    `"confirmedAt":${confirmedAt},"stale":${stale},"uncertain":false}`;
+  const source = `{"status":"${stale ? 'stale' : 'connected'}","lastUpdate":${confirmedAt}}`;
+  return (
+    `{"prices":[${price('BTC', btc, '2.34')},${price('ETH', '3521.40', '-1.90')}],"timestamp":${confirmedAt},"stale":${stale},` +
+    `"freshUntil":${freshUntil},"mode":"${stale ? 'frozen' : 'live'}","seq":${seq},"epoch":${epoch},"pollAfterMs":2500,` +
+    `"unavailable":[],"sources":{"kraken":${source},"coinbase":${source}}}`
+  );
+}

@@ -1,0 +1,32 @@
+// Waiting for conditions. Nothing in these tests sleeps for a time and hopes.
+
+const LOOK_AGAIN_MS = 20;
+
+/** For loops that look again; never to give something time to happen. */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * The first truthy value of `condition()`. A condition that throws is not true yet. After
+ * `limitMs` it fails and says what was awaited, and what was last seen.
+ */
+export async function until(what, limitMs, condition) {
+  const end = Date.now() + limitMs;
+  let last;
+  for (;;) {
+    try {
+      last = await condition();
+      if (last) return last;
+    } catch (error) {
+      last = error.message;
+    }
+    if (Date.now() >= end) {
+      throw new Error(`not within ${limitMs / 1000} s: ${what}; last seen: ${shown(last)}`);
+    }
+    await pause(LOOK_AGAIN_MS);
+  }
+}
+
+function shown(value) {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}
