@@ -27,6 +27,9 @@ fn answer(symbols: &[Symbol]) -> Fetched {
     Fetched::Body(Bytes::from(format!(r#"{{"products":[{}]}}"#, products.join(","))))
 }
 
+/// What happened, with its time.
+type Log = Vec<(u64, String)>;
+
 const REFUSED: Fetched = Fetched::Refused { status: 404 };
 const FAILED: Fetched = Fetched::Failed { label: "timeout" };
 
@@ -52,7 +55,7 @@ fn run(
     until: u64,
     any_live: bool,
     mut venue: impl FnMut(u64, &[Symbol]) -> Fetched,
-) -> (Vec<(u64, String)>, Vec<(u64, String)>) {
+) -> (Log, Log) {
     const LATENCY_MS: u64 = 50;
     let (mut asked, mut told) = (Vec::new(), Vec::new());
     let mut now = from;

@@ -1,0 +1,131 @@
+//! The program itself: what it says about a bad configuration, and how it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail as tests do"
+)]
+
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::tempdir;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pricecast-origin"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+#[test]
+fn three_mistakes_are_all_named_and_no_port_is_bound() {
+    let directory = tempdir().unwrap();
+    let file = directory.path().join("mine.toml");
+    std::fs::write(&file, "symbols = [\"BTC/USD\"]\n[coinbase]\ninterval = \"5\"\n").unwrap();
+    // If it tried to bind this port it would fail with another error.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = run(program()
+        .args(["--config", file.to_str().unwrap()])
+        .env("PRICECAST_HTTP__LISTEN", taken.local_addr().unwrap().to_string())
+        .env("PRICECAST_METRICS__LISTEN", "localhost"));
+    assert_eq!(output.status.code(), Some(64));
+    let told = text(&output.stderr);
+    assert!(told.starts_with("config: 3 problems\n"), "{told}");
+    for part in
+        ["symbols", "mine.toml:1", "mine.toml:3", "needs a unit", "PRICECAST_METRICS__LISTEN"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn an_open_door_on_every_address_is_refused() {
+    let output = run(program().env("PRICECAST_HTTP__LISTEN", "0.0.0.0:0"));
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("http.public = true"));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let output = run(program().args(["--config", "no/such/file.toml", "--check"]));
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("no/such/file.toml"));
+}
+
+#[test]
+fn what_is_in_force_can_be_printed_and_used_again() {
+    let directory = tempdir().unwrap();
+    let first = run(program()
+        .current_dir(&directory)
+        .arg("--print-config")
+        .env("PRICECAST_HTTP__DRAIN", "3s")
+        .env("PRICECAST_ACCESS__SECRETS", "canary"));
+    assert_eq!(first.status.code(), Some(0));
+    assert!(
+        text(&first.stdout).contains("drain = \"3s\"") && !text(&first.stdout).contains("canary")
+    );
+    std::fs::write(directory.path().join("pricecast.toml"), &first.stdout).unwrap();
+    let second = run(program().current_dir(&directory).arg("--print-config"));
+    assert_eq!(text(&second.stdout), text(&first.stdout));
+    assert_eq!(run(program().current_dir(&directory).arg("--check")).status.code(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_told_with_its_key_and_is_no_mistake_of_the_configuration() {
+    let directory = tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(program()
+        .current_dir(&directory)
+        .env("PRICECAST_HTTP__LISTEN", &address)
+        .env("PRICECAST_METRICS__LISTEN", "127.0.0.1:0"));
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains(&format!("listen on {address} (http.listen)")), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_ends_it_cleanly_and_its_log_is_json_when_asked_for() {
+    use std::io::{BufRead as _, BufReader};
+    let directory = tempdir().unwrap();
+    let mut child = program()
+        .current_dir(&directory)
+        .env("PRICECAST_HTTP__LISTEN", "127.0.0.1:0")
+        .env("PRICECAST_METRICS__LISTEN", "127.0.0.1:0")
+        .env("PRICECAST_KRAKEN__URL", "ws://127.0.0.1:1/v2")
+        .env("PRICECAST_COINBASE__URL", "http://127.0.0.1:1")
+        .env("PRICECAST_LOG__FORMAT", "json")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let listening = lines.find(|line| line.contains("listens on")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&listening).unwrap();
+    assert_eq!(line["level"], "INFO");
+    assert!(line["http"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert!(lines.any(|line| line.contains("stopped: requests finished")));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it did not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+}
