@@ -22,6 +22,8 @@ export function worker(App) {
 
   // undefined: the instance this request ran on has panicked and never will answer.
   const runUntilLost = async (request, env, ctx) => {
+    // Begun first: where the last panic is not cleared away yet, this replaces the instance.
+    const response = run(request, env, ctx);
     const { instanceId } = state;
     const isLost = () => state.criticalError || state.instanceId !== instanceId;
     let timer;
@@ -29,7 +31,7 @@ export function worker(App) {
       timer = setInterval(() => isLost() && resolve(), LOOK_MS);
     });
     try {
-      return await Promise.race([run(request, env, ctx), lost]);
+      return await Promise.race([response, lost]);
     } catch (error) {
       if (!isLost()) throw error;
     } finally {
@@ -39,14 +41,16 @@ export function worker(App) {
 
   const handle = async (request, env, ctx) => {
     try {
-      return (await runUntilLost(request, env, ctx)) ?? (await run(request, env, ctx));
+      const once = await runUntilLost(request, env, ctx);
+      const response = once ?? (await runUntilLost(request, env, ctx));
+      if (response !== undefined) return response;
     } catch (error) {
       console.error('no answer', error);
-      return new Response(FAILED, {
-        status: 500,
-        headers: { 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' },
-      });
     }
+    return new Response(FAILED, {
+      status: 500,
+      headers: { 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' },
+    });
   };
 
   return {

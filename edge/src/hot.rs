@@ -56,10 +56,10 @@ thread_local! {
 
 /// Answers a request from the kept page. `None`: ask the handler.
 pub(crate) fn answer(request: &Incoming) -> Option<web_sys::Response> {
-    // A share of its own: nothing stays borrowed while JavaScript runs.
-    let page = PAGE.with_borrow(Clone::clone)?;
     #[cfg(feature = "panic-drill")]
     crate::drill::panic_if_asked(request, "hot");
+    // A share of its own: nothing stays borrowed while JavaScript runs.
+    let page = PAGE.with_borrow(Clone::clone)?;
     let now = clock::now();
     if !page.is_valid_at(now) {
         return None;
