@@ -66,7 +66,7 @@ class Origin {
   /** How many requests for prices it has answered, by its own count. */
   async pricesServed() {
     const { body } = await request(this.metricsUrl);
-    const counts = body.matchAll(/^pricecast_http_requests_total\{[^}]*route="prices"[^}]*\} (\d+)/gm);
+    const counts = body.matchAll(/^pricecast_http_requests_total\{[^}]*resource="prices"[^}]*\} (\d+)/gm);
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 }

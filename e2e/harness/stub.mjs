@@ -1,38 +1,29 @@
 // An origin that does as it is told: for what a real one does too seldom, or too politely.
 
-import http from 'node:http';
 import { once } from 'node:events';
+import http from 'node:http';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** What it may do with a request. Each is handed the request, the response and the stub. */
 export const behaviour = {
-  /** A snapshot confirmed `ageMs` ago, `delayMs` after the request came. */
-  prices: ({ ageMs = 0, delayMs = 0, stamp = 0 } = {}) => (_, response, stub) => {
+  /** A new snapshot, confirmed `ageMs` ago, `delayMs` after the request came, on a clock that is `aheadMs` ahead. */
+  prices: ({ ageMs = 0, delayMs = 0, aheadMs = 0 } = {}) => (_, response, stub) => {
     setTimeout(() => {
-      const now = Date.now() + stamp;
-      const body = stub.snapshot({ now, confirmedAt: now - ageMs });
-      response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'pricecast-now': now }).end(body);
+      const now = Date.now() + aheadMs;
+      response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': now }).end(stub.snapshot(now, now - ageMs));
     }, delayMs);
   },
-  /** These bytes. */
-  fixed: (body, now) => (_, response) => {
-    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8', 'pricecast-now': now }).end(body);
+  /** This body, whatever the time. */
+  fixed: (body) => (_, response) => {
+    response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': Date.now() }).end(body);
   },
   /** Nothing, ever. */
   hang: () => () => {},
   /** A head and half a body, then nothing. */
-  hangInBody: () => (_, response, stub) => {
-    const now = Date.now();
-    const body = stub.snapshot({ now, confirmedAt: now });
-    response.writeHead(200, { 'content-length': body.length, 'pricecast-now': now });
-    response.write(body.slice(0, body.length / 2));
-  },
+  hangInBody: () => (_, response, stub) => half(response, stub),
   /** Half a body, then a cut. */
-  truncate: () => (_, response, stub) => {
-    const now = Date.now();
-    const body = stub.snapshot({ now, confirmedAt: now });
-    response.writeHead(200, { 'content-length': body.length, 'pricecast-now': now });
-    response.write(body.slice(0, body.length / 2), () => response.destroy());
-  },
+  truncate: () => (_, response, stub) => half(response, stub, () => response.destroy()),
   /** A RST. */
   reset: () => (request) => request.socket.resetAndDestroy(),
   status: (status, headers = {}) => (_, response) => response.writeHead(status, headers).end('no'),
@@ -40,7 +31,18 @@ export const behaviour = {
   html: () => (_, response) => {
     response.writeHead(200, { 'content-type': 'text/html', 'pricecast-now': Date.now() }).end('<html>hello</html>');
   },
+  /** Prices of somebody who is not our origin: without its clock. */
+  unstamped: () => (_, response, stub) => {
+    response.writeHead(200, { 'content-type': JSON_TYPE }).end(stub.snapshot(Date.now(), Date.now()));
+  },
 };
+
+function half(response, stub, then) {
+  const now = Date.now();
+  const body = stub.snapshot(now, now);
+  response.writeHead(200, { 'content-type': JSON_TYPE, 'content-length': body.length, 'pricecast-now': now });
+  response.write(body.slice(0, body.length / 2), then);
+}
 
 export async function startStub(t, initial = behaviour.prices()) {
   const stub = new Stub(initial);
@@ -92,13 +94,14 @@ class Stub {
   }
 
   /** A body as the origin renders it: two prices from Kraken, each snapshot with the next seq. */
-  snapshot({ now, confirmedAt, seq = ++this.#seq }) {
-    return snapshotBody({ now, confirmedAt, seq, epoch: this.epoch });
+  snapshot(now, confirmedAt) {
+    this.#seq += 1;
+    return snapshotBody({ now, confirmedAt, seq: this.#seq, epoch: this.epoch });
   }
 }
 
 /** The contract's bytes; `now` is when it is rendered for. */
-export function snapshotBody({ now, confirmedAt, seq, epoch, btc = '67432.10' }) {
+export function snapshotBody({ now, confirmedAt, seq, epoch }) {
   const freshUntil = confirmedAt + 5000;
   const stale = now >= freshUntil;
   const price = (symbol, digits, change) =>
@@ -106,7 +109,7 @@ export function snapshotBody({ now, confirmedAt, seq, epoch, btc = '67432.10' })
     `"confirmedAt":${confirmedAt},"stale":${stale},"uncertain":false}`;
   const source = `{"status":"${stale ? 'stale' : 'connected'}","lastUpdate":${confirmedAt}}`;
   return (
-    `{"prices":[${price('BTC', btc, '2.34')},${price('ETH', '3521.40', '-1.90')}],"timestamp":${confirmedAt},"stale":${stale},` +
+    `{"prices":[${price('BTC', '67432.10', '2.34')},${price('ETH', '3521.40', '-1.90')}],"timestamp":${confirmedAt},"stale":${stale},` +
     `"freshUntil":${freshUntil},"mode":"${stale ? 'frozen' : 'live'}","seq":${seq},"epoch":${epoch},"pollAfterMs":2500,` +
     `"unavailable":[],"sources":{"kraken":${source},"coinbase":${source}}}`
   );
