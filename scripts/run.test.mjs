@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { isFree } from './run/wait.mjs';
 
 const script = fileURLToPath(new URL('./run.mjs', import.meta.url));
-const READY_LIMIT_MS = 90_000;
+/** No work where `scripts/test` has just built the same. */
+const BUILD_LIMIT_MS = 600_000;
+const READY_LIMIT_MS = 30_000;
 
 function listen(port = 0) {
   return new Promise((resolve, reject) => {
@@ -53,6 +55,7 @@ test('one command starts everything, brings back a killed origin after 10 s, and
   const { EDGE_PORT, ORIGIN_PORT } = ports;
   const [origin, edge] = [`http://127.0.0.1:${ORIGIN_PORT}`, `http://127.0.0.1:${EDGE_PORT}`];
 
+  await until(() => run.output.includes('run: build the Worker:'), BUILD_LIMIT_MS, 'the build', run);
   const ready = await until(() => run.output.match(/^run: ready .*$/m)?.[0], READY_LIMIT_MS, 'the ready line', run);
   assert.ok(ready.includes(edge) && ready.includes(origin) && ready.includes(`127.0.0.1:${ports.SIM_PORT}/control`), ready);
   await until(() => run.output.includes('*** SIMULATED MARKET'), 1000, 'the loud line', run);
