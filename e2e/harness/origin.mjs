@@ -37,10 +37,11 @@ class Origin {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts it; the second time at the same address. */
-  async start() {
+  /** Starts it; the second time at the same address, with `env` changed. */
+  async start(env = {}) {
     const line = /http=127\.0\.0\.1:(\d+) metrics=127\.0\.0\.1:(\d+)/;
-    const [, http, metrics] = await this.#program.start(line, { PRICECAST_HTTP__LISTEN: `127.0.0.1:${this.#port}` });
+    const listen = { PRICECAST_HTTP__LISTEN: `127.0.0.1:${this.#port}` };
+    const [, http, metrics] = await this.#program.start(line, { ...listen, ...env });
     this.#port = Number(http);
     this.metricsUrl = `http://127.0.0.1:${metrics}/metrics`;
   }

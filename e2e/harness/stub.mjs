@@ -71,7 +71,9 @@ class Stub {
     return this.requests.length;
   }
 
+  /** Listens, again at the same address. */
   async listen() {
+    if (this.#server.listening) return;
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
     this.#port = this.#server.address().port;
