@@ -1,9 +1,12 @@
 //! `GET /health`: this isolate's own view of itself. It never fetches.
 
+use std::borrow::Cow;
+
 use pricecast_core::cache_policy::EdgeMillis;
 use serde::Serialize;
 
 use crate::isolate::Isolate;
+use crate::origin::Failure;
 
 /// A difference between this clock and the origin's that is worth telling.
 const SKEW_MAX_MS: i64 = 1_000;
@@ -44,7 +47,7 @@ struct Origin {
     reachable: Option<bool>,
     fails_in_row: u32,
     /// Of this isolate's own last fetch.
-    last_failure: Option<&'static str>,
+    last_failure: Option<Cow<'static, str>>,
     configured: usize,
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn report(isolate: &Isolate, now: EdgeMillis) -> String {
         origin: Origin {
             reachable: turn.map(|turn| turn.fails == 0),
             fails_in_row: turn.map_or(0, |turn| turn.fails),
-            last_failure: isolate.last_failure.as_ref().map(|failure| failure.code()),
+            last_failure: isolate.last_failure.as_ref().map(Failure::code),
             configured: isolate.config.origins.len(),
         },
         older_taken: isolate.cache.rollbacks(),

@@ -1,6 +1,7 @@
 //! The origin fetch. The request is made here from constants and configuration alone: no header,
 //! query or method of a client goes through.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -55,17 +56,18 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Its name in `/health`.
-    pub(crate) const fn code(&self) -> &'static str {
-        match self {
+    pub(crate) fn code(&self) -> Cow<'static, str> {
+        let name = match self {
+            Self::Status(status) => return format!("status_{status}").into(),
             Self::TimedOut { .. } => "timed_out",
             Self::Unreachable(_) => "unreachable",
-            Self::Status(_) => "status",
             Self::NoStamp => "no_stamp",
             Self::TooLong(_) => "too_long",
             Self::Unusable(Unusable::Body(_)) => "undecodable",
             Self::Unusable(Unusable::Stamps(_)) => "untrue",
             Self::Older => "older",
-        }
+        };
+        name.into()
     }
 }
 
