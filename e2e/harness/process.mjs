@@ -39,11 +39,10 @@ export class Program {
     this.#child.start();
     running.add(this.#child);
     changed();
-    return until(`${this.name} is up`, START_LIMIT_MS, () => {
-      const match = this.log().slice(seen).match(ready);
-      if (!match && this.exit) throw new Error(`it ended (${this.exit}):\n${this.log()}`);
-      return match;
-    });
+    const isUp = () => this.log().slice(seen).match(ready) ?? this.exit;
+    const match = await until(`${this.name} is up`, START_LIMIT_MS, isUp).catch((error) => error.message);
+    if (typeof match === 'string') throw new Error(`${this.name} did not start: ${match}; the end of its log:\n${this.#child.tail()}`);
+    return match;
   }
 
   /** Asks it to end, and waits for that. */
