@@ -54,13 +54,14 @@ pub struct Handle {
 ///
 /// # Errors
 /// [`StartError`] when the options are impossible or the address is taken.
-pub async fn start(options: Options) -> Result<Handle, StartError> {
+pub async fn start(mut options: Options) -> Result<Handle, StartError> {
     if let Some(problem) = options.problem() {
         return Err(StartError::Options(problem));
     }
     let clock = SimClock::start();
     let market = market(&options, &clock)?;
     check_script(&options, &market)?;
+    options.script.sort_by_key(|entry| entry.at);
     let listen = options.listen;
     let failed = |source| StartError::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;

@@ -54,7 +54,7 @@ async fn what_is_wrong_is_a_400_that_names_the_valid() {
 async fn a_fault_with_seconds_ends_by_itself() {
     let sim = still().await;
     let mut ws = Ws::subscribed(&sim).await;
-    sim.inject(FaultSpec::new(Target::Kraken, Fault::Maintenance).seconds(0.2)).unwrap();
+    sim.inject(FaultSpec::new(Target::Kraken, Fault::Maintenance).seconds(0.6)).unwrap();
     ws.until(|f| f["data"][0]["system"] == "maintenance").await;
     ws.until(|f| f["data"][0]["system"] == "online").await;
     assert_eq!(get(&sim, "/control/faults").await.unwrap().json(), json!({"active": []}));

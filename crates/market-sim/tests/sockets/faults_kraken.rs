@@ -27,6 +27,8 @@ async fn silence_sends_nothing_and_answers_after_it() {
     assert!(new.next_within(A_WHILE).await.is_none(), "a new socket is accepted and mute");
     assert!(open.next_within(A_WHILE).await.is_none(), "not even a pong");
     sim.clear();
+    let first = open.next_within(DEADLINE).await;
+    assert!(matches!(&first, Some(Got::Text(text)) if text.contains("Pong")), "{first:?}");
     open.until(|f| f["method"] == "pong" && f["req_id"] == 5).await;
     open.until_update_of("BTC").await;
     new.until(|f| f["channel"] == "status").await;

@@ -168,16 +168,16 @@ async fn the_trades_trigger_is_told_of_no_mere_book_change() {
 
 #[tokio::test]
 async fn a_socket_that_never_subscribes_is_closed_and_a_ping_keeps_it_open() {
-    let options = Options { idle_close: Duration::from_millis(400), ..Options::still() };
+    let options = Options { idle_close: Duration::from_millis(1_000), ..Options::still() };
     let sim = market_sim::start(options).await.unwrap();
     let mut idle = Ws::connect(&sim).await;
     let mut subscribed = Ws::connect(&sim).await;
     subscribed.subscribe(&["BTC/USD"]).await;
     let mut pinging = Ws::connect(&sim).await;
-    for _ in 0..6 {
+    for _ in 0..5 {
         pinging.send(r#"{"method":"ping"}"#).await;
         pinging.until(|f| f["method"] == "pong").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     idle.end().await;
     until_stats(&sim, |stats| stats.kraken.open == 2).await;
