@@ -1,5 +1,6 @@
 //! The only wiring: listeners, channels, tasks, and the order in which they end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, bail};
 use pricecast_core::{Aggregator, FeedConfig, Publisher, Snapshot, duration_ms};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -110,7 +111,7 @@ pub async fn run(
             info!("stopped: requests finished, last known prices saved");
             Ok(())
         }
-        Err(dead) => bail!("the task {dead:?} ended, which it never should; going down"),
+        Err(dead) => bail!("{dead}, which it never should; going down"),
     }
 }
 
@@ -223,23 +224,42 @@ async fn keep_clock(clock: Clock, metrics: Arc<Metrics>) {
 /// The tasks that run for ever, by name.
 #[derive(Default)]
 struct Tasks {
-    set: JoinSet<&'static str>,
+    set: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
 }
 
 impl Tasks {
     fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.set.spawn(async move {
-            task.await;
-            name
-        });
+        let handle = self.set.spawn(task);
+        self.names.insert(handle.id(), name);
     }
 
-    /// The name of the first that ends; a panic has none left.
+    /// Waits until one of them ends and tells which, and how.
     async fn next_end(&mut self) -> String {
-        match self.set.join_next().await {
-            Some(Ok(name)) => name.to_owned(),
-            Some(Err(error)) => error.to_string(),
-            None => "none".to_owned(),
+        let name = |id| self.names.get(&id).copied().unwrap_or_default();
+        match self.set.join_next_with_id().await {
+            Some(Ok((id, ()))) => format!("the task {} ended", name(id)),
+            Some(Err(error)) => format!("the task {} failed ({error})", name(error.id())),
+            None => "there are no tasks".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_is_named() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("clock", std::future::pending());
+        tasks.spawn("kraken", async {});
+        assert_eq!(tasks.next_end().await, "the task kraken ended");
+        tasks.spawn("ingest", async { panic!("for the test") });
+        let told = tasks.next_end().await;
+        assert!(
+            told.starts_with("the task ingest failed") && told.contains("for the test"),
+            "{told}"
+        );
     }
 }

@@ -220,3 +220,26 @@ async fn a_real_crash_on_both_is_published_and_a_spike_on_one_is_not() {
     origin.wait_until("the crash", 3 * SECOND, |p| price(p) < before * 0.6).await;
     origin.end().await.unwrap();
 }
+
+#[tokio::test]
+async fn five_hundred_symbols_are_live_on_one_connection_and_five_requests_a_second() {
+    let symbols: Vec<String> = (0..500).map(|n| format!("C{n}")).collect();
+    let options = Options {
+        symbols: Some(symbols.clone()),
+        update_hz: Some(500.0),
+        enforce_limits: true,
+        ..Options::default()
+    };
+    let sim = market_sim::start(options).await.unwrap();
+    let state = tempdir().unwrap();
+    let origin = Origin::start(&sim, &state, &format!("symbols = {symbols:?}")).await;
+    let prices = origin.live().await;
+    assert_eq!(prices.list().len(), 500);
+    let before = sim.stats().coinbase.requests;
+    let answers = watch(&origin, &sim, sleep(4 * SECOND)).await;
+    assert!(answers.iter().all(|prices| prices.mode() == "live"));
+    let asked = sim.stats().coinbase.requests - before;
+    assert!((18..=22).contains(&asked), "{asked} requests in 4 s");
+    assert_eq!((sim.stats().kraken.attempts, sim.stats().coinbase.max_in_flight), (1, 1));
+    origin.end().await.unwrap();
+}

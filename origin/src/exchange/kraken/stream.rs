@@ -152,6 +152,7 @@ impl KrakenStream {
         began_at: UnixMillis,
     ) -> Result<Outcome, IngestGone> {
         let mut session = Session::new(&self.symbols, began_at, self.clock.now());
+        let mut oddities = Oddities::default();
         let (reason, label) = loop {
             self.forward(&mut session).await?;
             if let Some(close) = session.poll_close() {
@@ -163,7 +164,7 @@ impl KrakenStream {
             let pause = self.clock.until(session.poll_timeout());
             tokio::select! {
                 message = socket.next() => {
-                    if let Some(label) = self.take(&mut session, message) {
+                    if let Some(label) = self.take(&mut session, &mut oddities, message) {
                         break (SourceReason::Disconnected, label);
                     }
                 }
@@ -188,13 +189,16 @@ impl KrakenStream {
     fn take(
         &self,
         session: &mut Session,
+        oddities: &mut Oddities,
         message: Option<Result<Message, tungstenite::Error>>,
     ) -> Option<&'static str> {
         let now = self.clock.now();
         match message {
-            Some(Ok(Message::Text(text))) => self.take_text(session, now, text.as_str()),
+            Some(Ok(Message::Text(text))) => {
+                self.take_text(session, oddities, now, text.as_str());
+            }
             Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
-                Ok(text) => self.take_text(session, now, text),
+                Ok(text) => self.take_text(session, oddities, now, text),
                 Err(_) => {
                     session.handle_undecodable(now);
                     self.metrics.kraken_frame(FrameKind::Undecodable);
@@ -215,17 +219,19 @@ impl KrakenStream {
         None
     }
 
-    fn take_text(&self, session: &mut Session, now: UnixMillis, text: &str) {
+    fn take_text(
+        &self,
+        session: &mut Session,
+        oddities: &mut Oddities,
+        now: UnixMillis,
+        text: &str,
+    ) {
         let kind = session.handle_frame(now, text);
         self.metrics.kraken_frame(kind);
-        if matches!(kind, FrameKind::Undecodable | FrameKind::Refused | FrameKind::V1) {
+        if oddities.is_worth_telling(kind) {
             let begins: String = text.chars().take(LOGGED_CHARS_MAX).collect();
-            info!(
-                source = "kraken",
-                kind = kind.as_str(),
-                "kraken sent {}: {begins:?}",
-                kind.as_str()
-            );
+            let kind = kind.as_str();
+            warn!(source = "kraken", kind, "kraken sent a frame of kind {kind}: {begins:?}");
         }
     }
 
@@ -239,6 +245,28 @@ impl KrakenStream {
     async fn emit(&self, at: UnixMillis, event: KrakenEvent) -> Result<(), IngestGone> {
         let received = Received { at, event: SourceEvent::Kraken(event) };
         self.events.send(received).await.map_err(|_| IngestGone)
+    }
+}
+
+/// Odd frames already told of on this connection: a few of each kind explain themselves, the
+/// rest is for the counters.
+#[derive(Default)]
+struct Oddities {
+    told: Vec<FrameKind>,
+}
+
+impl Oddities {
+    /// So many refusals can be of interest: each may be about another pair.
+    const TOLD_MAX: usize = 8;
+
+    fn is_worth_telling(&mut self, kind: FrameKind) -> bool {
+        let is_odd = matches!(kind, FrameKind::Undecodable | FrameKind::Refused | FrameKind::V1);
+        let told = self.told.iter().filter(|&&known| known == kind).count();
+        let is_news = is_odd && told < Self::TOLD_MAX;
+        if is_news {
+            self.told.push(kind);
+        }
+        is_news
     }
 }
 
