@@ -42,7 +42,8 @@ pub enum StartError {
     },
 }
 
-/// A running simulator. Dropping it closes the listener and every socket.
+/// A running simulator. Dropping it closes the listener and every socket, a moment later;
+/// [`Handle::stop`] waits for it.
 pub struct Handle {
     /// Where it listens.
     pub addr: SocketAddr,
@@ -189,6 +190,15 @@ impl Handle {
     /// Makes `price` the venue's last price until its next tick; says whether the symbol exists.
     pub fn set_price(&self, venue: Venue, symbol: &str, price: Decimal) -> bool {
         self.sim.set_price(venue, symbol, price)
+    }
+
+    /// Closes everything and waits until the port is free again.
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            // Cancelled, which is what was asked for.
+            let _ = task.await;
+        }
     }
 
     /// Epoch ms on the simulator's clock.

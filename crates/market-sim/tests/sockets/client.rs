@@ -118,6 +118,20 @@ impl Ws {
         self.until(|f| f["type"] == "update" && f["data"][0]["symbol"] == pair.as_str()).await
     }
 
+    /// The text of the next frame that is no heartbeat.
+    pub(crate) async fn next_but_heartbeats(&mut self) -> String {
+        let end = Instant::now() + DEADLINE;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            match self.next_within(left).await {
+                Some(Got::Frame(frame)) if frame["channel"] == "heartbeat" => {}
+                Some(Got::Frame(frame)) => return frame.to_string(),
+                Some(Got::Text(text)) => return text,
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("nothing but heartbeats within {DEADLINE:?}");
+    }
+
     /// Everything that comes in a while.
     pub(crate) async fn all_for(&mut self, wait: Duration) -> Vec<Got> {
         let end = Instant::now() + wait;

@@ -1,6 +1,6 @@
 //! The control endpoint.
 
-use crate::client::{Ws, get, request, still, until_stats};
+use crate::client::{Ws, get, request, still};
 use market_sim::{Fault, FaultSpec, Options, ScriptEntry, Target, Venue};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -114,20 +114,17 @@ async fn a_script_injects_its_faults_at_their_times() {
 }
 
 #[tokio::test]
-async fn dropping_the_handle_closes_every_socket_and_frees_the_port() {
+async fn stopping_closes_every_socket_and_frees_the_port() {
     let sim = still().await;
     let mut ws = Ws::subscribed(&sim).await;
     let listen = sim.addr;
-    drop(sim);
+    sim.stop().await;
     ws.end().await;
-    let again = loop {
-        // The listener is closed by its task, which may end a moment later.
-        match market_sim::start(Options { listen, ..Options::still() }).await {
-            Ok(again) => break again,
-            Err(error) => assert!(error.to_string().contains("cannot listen on"), "{error}"),
-        }
-    };
-    let _ws = Ws::subscribed(&again).await;
+    let again = market_sim::start(Options { listen, ..Options::still() }).await.unwrap();
+    let mut ws = Ws::subscribed(&again).await;
     assert!(again.truth().price_at(Venue::Kraken, "BTC", again.now_ms()).is_some());
-    until_stats(&again, |stats| stats.kraken.open == 1).await;
+    let taken = market_sim::start(Options { listen, ..Options::still() }).await.err().unwrap();
+    assert!(taken.to_string().contains("cannot listen on"), "{taken}");
+    drop(again);
+    ws.end().await;
 }

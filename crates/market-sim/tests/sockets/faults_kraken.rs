@@ -292,14 +292,7 @@ async fn bad_numbers_replace_the_last_price() {
     ] {
         let spec = FaultSpec { number: Some(number), ..kraken(Fault::BadNumber) };
         sim.inject(spec.symbol("BTC")).unwrap();
-        let got = loop {
-            match ws.next_within(DEADLINE).await.unwrap() {
-                Got::Frame(frame) if frame["channel"] == "heartbeat" => {}
-                Got::Frame(frame) => break frame.to_string(),
-                Got::Text(text) => break text,
-                other => panic!("{other:?}"),
-            }
-        };
+        let got = ws.next_but_heartbeats().await;
         // Parsed and written again, huge numbers read as floats: only the text forms are compared.
         let loose = matches!(number, BadNumber::Absurd | BadNumber::Infinite);
         assert!(loose || got.contains(text), "{number:?}: {got}");
