@@ -1,5 +1,6 @@
-//! Every recorded frame and answer of both exchanges through the decoders, each with its
-//! expected outcome. The recordings lie outside the repository; without them this is skipped.
+//! The exchanges' messages through the decoders, each with its expected outcome: our own fixtures
+//! in the documented shapes, and every recorded frame and answer. The recordings lie outside the
+//! repository; without them their tests are skipped, and say so.
 
 #![allow(
     clippy::unwrap_used,
@@ -67,6 +68,40 @@ fn kraken_outcome(text: &str) -> String {
         Ok(Frame::Noise(noise)) => format!("noise {noise:?}"),
         Err(_) => "undecodable".to_owned(),
     }
+}
+
+#[test]
+fn every_kraken_fixture_has_the_right_outcome() {
+    let outcomes = |text: &str| text.lines().map(kraken_outcome).collect::<Vec<_>>();
+    assert_eq!(
+        outcomes(include_str!("../fixtures/kraken_v2.ndjson")),
+        [
+            "status online",
+            "status post_only",
+            "ack ETH/USD",
+            "rejection ABC/USD",
+            "rejection -",
+            "rejection -",
+            "unsubscribed",
+            "ticker ETH/USD 3000.00 -1.90 1767323045678",
+            "ticker DOGE/USD 0.1000002 1.21 0",
+            "ticker ABC/USD 1e-8 0.00 0",
+            "ticker ABC/USD - 0.0 0",
+            "heartbeat",
+            "pong",
+            "noise Channel",
+            "undecodable",
+        ]
+    );
+    assert_eq!(outcomes(include_str!("../fixtures/kraken_v1.ndjson")), ["noise V1"; 4]);
+}
+
+#[test]
+fn the_coinbase_fixture_has_the_right_outcome() {
+    assert_eq!(
+        coinbase_outcome(include_str!("../fixtures/coinbase_products.json")),
+        "not ours, SOL 150 9.43, ETH 3000.25 -1.90123456789012, XRP halted, ABC price_missing, OLD delisted"
+    );
 }
 
 #[test]
