@@ -243,3 +243,35 @@ async fn five_hundred_symbols_are_live_on_one_connection_and_five_requests_a_sec
     assert_eq!((sim.stats().kraken.attempts, sim.stats().coinbase.max_in_flight), (1, 1));
     origin.end().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_refused_upgrade_is_taken_for_a_ban_and_waited_out() {
+    for fault in [
+        FaultSpec::new(Target::Kraken, Fault::TooManyRequests),
+        FaultSpec { status: Some(403), ..FaultSpec::new(Target::Kraken, Fault::Refuse) },
+    ] {
+        let sim = market_sim::start(Options::default()).await.unwrap();
+        sim.inject(fault).unwrap();
+        let state = tempdir().unwrap();
+        let origin = Origin::start(&sim, &state, "").await;
+        origin.wait_until("coinbase", 5 * SECOND, |p| p.all_fresh_from("coinbase")).await;
+        let answers = watch(&origin, &sim, sleep(4 * SECOND)).await;
+        assert!(answers.iter().all(|prices| !prices.is_stale()));
+        assert_eq!(sim.stats().kraken.attempts, 1, "asked to stay away");
+        origin.end().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_kraken_that_drops_every_connection_is_not_stormed() {
+    let sim = market_sim::start(Options::default()).await.unwrap();
+    let state = tempdir().unwrap();
+    let origin = Origin::start(&sim, &state, "").await;
+    origin.live().await;
+    sim.fault(Target::Kraken, Fault::Flap).unwrap();
+    watch(&origin, &sim, sleep(12 * SECOND)).await;
+    let attempts = sim.stats().kraken.attempts;
+    assert!((3..=14).contains(&attempts), "{attempts} attempts in 12 s");
+    assert_eq!(sim.stats().kraken.max_open, 1);
+    origin.end().await.unwrap();
+}
