@@ -6,15 +6,15 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { FRESH_FOR_MS, assertAnswers, assertNeverBackwards, assertTruthful } from './harness/check.mjs';
+import { CLIENT_CACHE_MS, FRESH_FOR_MS, assertAnswers, assertContract, assertNeverBackwards, assertTruthful } from './harness/check.mjs';
 import { startEdge } from './harness/edge.mjs';
 import { startMarket } from './harness/market.mjs';
 import { startOrigin } from './harness/origin.mjs';
-import { startProbe } from './harness/probe.mjs';
+import { read, startProbe } from './harness/probe.mjs';
 import { until } from './harness/until.mjs';
 
-/** A price is flagged from 4 s on (H = 1 s), less the 100 ms grid and the round trip to the origin. */
-const FLAGGED_FROM_MS = 3_800;
+/** A price is flagged from 4 s on (H = 1 s), less the 100 ms grid and one round trip to the origin. */
+const FLAGGED_FROM_MS = 3_700;
 
 /** The whole path, with a client on it that has seen live prices. */
 async function startAll(t, { everyMs } = {}) {
@@ -49,12 +49,17 @@ async function firstAfter(probe, since, limitMs, what, holds) {
   return tookMs;
 }
 
-/** Every price that was last confirmed before `faultAt` is flagged when it is between four and five seconds old. */
-function assertFlaggedInTime(answers, faultAt) {
-  for (const answer of answers.filter(after(faultAt + FRESH_FOR_MS))) {
-    for (const price of answer.body.prices) {
-      if (price.confirmedAt <= faultAt) assert.ok(price.stale, `${price.symbol} unflagged ${answer.receivedAt - faultAt} ms after the fault`);
-    }
+/**
+ * Nothing was confirmed from `faultAt` to `healedAt`, so every price is flagged five seconds after
+ * the one, and none was before it was about four seconds old.
+ */
+function assertFlaggedInTime(answers, faultAt, healedAt) {
+  const during = answers.filter((answer) => answer.sentAt >= faultAt && answer.receivedAt <= healedAt);
+  const late = during.filter((answer) => answer.sentAt + CLIENT_CACHE_MS > faultAt + FRESH_FOR_MS);
+  assert.ok(late.length > 50, `${late.length} answers`);
+  for (const { body, sentAt } of late) {
+    assert.equal(body.prices.length, 5);
+    assert.equal(body.mode, 'frozen', `${sentAt - faultAt} ms after the fault`);
   }
   for (const answer of answers) {
     for (const price of answer.body.prices.filter((price) => price.stale)) {
@@ -64,7 +69,7 @@ function assertFlaggedInTime(answers, faultAt) {
   }
 }
 
-test('the whole path on a simulated market', { concurrency: 6 }, async (t) => {
+test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
   const cases = [];
   const path = (name, run) => cases.push(t.test(name, run));
 
@@ -123,9 +128,7 @@ test('the whole path on a simulated market', { concurrency: 6 }, async (t) => {
     const backMs = await firstAfter(probe, clearedAt, 15_000, 'no price flagged', (answer) => !answer.body.stale);
     const answers = await concluded(all);
     t.diagnostic(`frozen after ${frozenMs} ms, fresh again after ${backMs} ms`);
-    assertFlaggedInTime(answers, silentAt);
-    const during = answers.filter((answer) => after(silentAt + FRESH_FOR_MS)(answer) && !after(clearedAt)(answer));
-    assert.ok(during.length > 50 && during.every((answer) => answer.body.prices.length === 5), 'with all five prices throughout');
+    assertFlaggedInTime(answers, silentAt, clearedAt);
   });
 
   path('origin killed: the last prices stay, flagged between four and five seconds, and are fresh within 5 s of its return', async (t) => {
@@ -135,12 +138,13 @@ test('the whole path on a simulated market', { concurrency: 6 }, async (t) => {
     const killedAt = Date.now();
     const frozenMs = await firstAfter(probe, killedAt, FRESH_FOR_MS, 'every price flagged', (answer) => answer.body.mode === 'frozen');
     await until('15 s without an origin', 16_000, () => Date.now() >= killedAt + 15_000);
+    const backAt = Date.now();
     await origin.start();
     const readyAt = await origin.untilReady();
     const backMs = await firstAfter(probe, readyAt, 5000, 'fresh prices', (answer) => !answer.body.stale);
     const answers = await concluded(all);
     t.diagnostic(`frozen after ${frozenMs} ms, fresh ${backMs} ms after /ready`);
-    assertFlaggedInTime(answers, killedAt);
+    assertFlaggedInTime(answers, killedAt, backAt);
     assert.ok(answers.filter(after(readyAt)).some((answer) => answer.body.epoch > answers[0].body.epoch), 'a new epoch');
   });
 
@@ -154,6 +158,46 @@ test('the whole path on a simulated market', { concurrency: 6 }, async (t) => {
     );
     const answers = await concluded(all);
     assert.ok(answers.every((answer) => !answer.body.stale), 'never stale on the way');
+  });
+
+  path('an exchange that tells nonsense, or the wrong time: nothing it made up is shown', async (t) => {
+    const all = await startAll(t);
+    const { market, origin, probe } = all;
+    for (const fault of [
+      { target: 'kraken', fault: 'spike' },
+      { target: 'kraken', fault: 'decimal-shift' },
+      { target: 'kraken', fault: 'bad-number' },
+      { target: 'kraken', fault: 'garbage' },
+      { target: 'kraken', fault: 'skewed-clock' },
+      { target: 'coinbase', fault: 'spike' },
+      { target: 'coinbase', fault: 'html' },
+      { target: 'coinbase', fault: 'truncated-body' },
+    ]) {
+      const faultAt = await market.fault(fault);
+      await until(`4 s of ${fault.fault}`, 5000, () => Date.now() >= faultAt + 4000);
+      await market.clear();
+    }
+    const answers = await concluded(all);
+    assert.ok(answers.every((answer) => !answer.body.stale), 'one good exchange is enough');
+    assert.ok(!origin.log().includes('panicked'));
+  });
+
+  path('origin restarted while both exchanges are silent: even a cold edge gives the last prices, flagged', async (t) => {
+    const { market, origin, probe } = await startAll(t);
+    await market.fault({ target: 'both', fault: 'silence' });
+    const known = await until('every price flagged', 8000, () => probe.last.body.mode === 'frozen' && probe.last);
+    await probe.stop();
+    await origin.stop();
+    await origin.start();
+    const edge = await startEdge(t, { origins: [origin] });
+    const cold = read(await edge.ask());
+    assertContract(cold.body);
+    assert.equal(cold.body.mode, 'frozen');
+    assert.ok(cold.body.epoch > known.body.epoch);
+    const prices = ({ body }) => body.prices.map(({ symbol, price, source, confirmedAt }) => ({ symbol, price, source, confirmedAt }));
+    assert.deepEqual(prices(cold), prices(known), 'with their true age');
+    await market.clear();
+    await until('fresh prices', 15_000, async () => !read(await edge.ask()).body.stale);
   });
 
   await Promise.all(cases);

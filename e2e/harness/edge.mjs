@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { Miniflare } from 'miniflare';
+import { cleanup } from './cleanup.mjs';
 import { json, request } from './http.mjs';
 import { edgeFile, freshFolder, root } from './paths.mjs';
 
@@ -14,62 +15,88 @@ export const PRICES = '/api/v1/prices';
  * `folder` and `port`: those of an earlier one, to be its restart. `main`: a module to run instead
  * of `entry.mjs`, which it can import.
  */
-export async function startEdge(t, { origins = [], vars = {}, folder, port = 0, main, build = 'build' } = {}) {
-  const urls = origins.map((origin) => origin.url ?? origin).join(',');
-  const env = { ...(urls && { ORIGIN_URLS: urls }), ...vars };
-  const kept = folder ?? freshFolder(t, 'edge');
-  const edge = new Edge(kept, (log) => ({
+export async function startEdge(t, { folder, port = 0, ...worker } = {}) {
+  const miniflare = run(t, { folder, port, workers: [{ config: config('pricecast', worker) }] });
+  const url = await miniflare.ready;
+  return new Edge(t, url.origin, miniflare);
+}
+
+/** Starts several isolates of one data centre: they share its cache, and each has its own address. */
+export async function startIsolates(t, count, worker) {
+  const names = Array.from({ length: count }, (_, i) => `isolate-${i}`);
+  const dev = { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] };
+  const miniflare = run(t, { workers: names.map((name) => ({ config: config(name, worker), dev })) });
+  await miniflare.ready;
+  const urls = await Promise.all(names.map((name) => miniflare.unsafeGetDirectURL(name)));
+  // All are asked for the same host, as phones do.
+  return urls.map((url) => new Edge(t, url.origin, miniflare, { host: 'prices.example' }));
+}
+
+function run(t, { folder = freshFolder(t, 'edge'), port = 0, workers }) {
+  const logs = [];
+  const miniflare = new Miniflare({
     host: '127.0.0.1',
     port,
     cf: false,
     logRequests: false,
-    handleStructuredLogs: ({ message }) => log.push(message),
-    resourcePersistencePath: kept,
-    workers: [
-      {
-        config: {
-          name: 'pricecast',
-          compatibilityDate: compatibilityDate(),
-          manifest: manifest(main, build),
-          env: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, { type: 'text', value }])),
-        },
-      },
-    ],
-  }));
-  t.after(() => edge.stop());
-  edge.url = (await edge.miniflare.ready).origin;
-  return edge;
+    handleStructuredLogs: ({ message }) => logs.push(message),
+    resourcePersistencePath: folder,
+    workers,
+  });
+  let stopped;
+  const stop = () => (stopped ??= miniflare.dispose());
+  cleanup(t, stop);
+  return Object.assign(miniflare, { folder, logs, stop });
 }
 
 class Edge {
   #agent = new http.Agent({ keepAlive: true });
-  #isStopped = false;
+  #miniflare;
+  #headers;
 
-  constructor(folder, options) {
-    this.folder = folder;
-    this.logs = [];
-    this.miniflare = new Miniflare(options(this.logs));
+  constructor(t, url, miniflare, headers = {}) {
+    this.url = url;
+    this.#miniflare = miniflare;
+    this.#headers = headers;
+    cleanup(t, () => this.#agent.destroy());
+  }
+
+  get folder() {
+    return this.#miniflare.folder;
   }
 
   get port() {
     return Number(new URL(this.url).port);
   }
 
+  /** What the Worker has logged. */
+  get logs() {
+    return this.#miniflare.logs;
+  }
+
   /** One request; `path` as it is written on the wire. */
-  ask(path = PRICES, options = {}) {
-    return request(`${this.url}${path}`, { agent: this.#agent, ...options });
+  ask(path = PRICES, { headers, ...options } = {}) {
+    return request(`${this.url}${path}`, { agent: this.#agent, headers: { ...this.#headers, ...headers }, ...options });
   }
 
   async health() {
     return json(await this.ask('/health'));
   }
 
-  async stop() {
-    if (this.#isStopped) return;
-    this.#isStopped = true;
-    this.#agent.destroy();
-    await this.miniflare.dispose();
+  stop() {
+    return this.#miniflare.stop();
   }
+}
+
+function config(name, { origins = [], vars = {}, main, build = 'build' }) {
+  const urls = origins.map((origin) => origin.url ?? origin).join(',');
+  const env = { ...(urls && { ORIGIN_URLS: urls }), ...vars };
+  return {
+    name,
+    compatibilityDate: compatibilityDate(),
+    manifest: manifest(main, build),
+    env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, { type: 'text', value }])),
+  };
 }
 
 /** What wrangler would upload, under names relative to edge/. */

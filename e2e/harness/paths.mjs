@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cleanup } from './cleanup.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
@@ -26,6 +27,6 @@ function built(file, step) {
 /** A fresh folder, removed after the test. */
 export function freshFolder(t, name) {
   const folder = mkdtempSync(path.join(os.tmpdir(), `pricecast-e2e-${name}-`));
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  cleanup(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 }

@@ -1,5 +1,6 @@
 // A client that asks at a steady rate for a whole test and keeps every answer.
 
+import { cleanup } from './cleanup.mjs';
 import { json } from './http.mjs';
 import { pause } from './until.mjs';
 
@@ -9,7 +10,7 @@ import { pause } from './until.mjs';
  */
 export function startProbe(t, edge, { everyMs = 100 } = {}) {
   const probe = new Probe(edge, everyMs);
-  t.after(() => probe.stop());
+  cleanup(t, () => probe.stop());
   return probe;
 }
 

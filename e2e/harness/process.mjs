@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Child } from '../../scripts/run/child.mjs';
 import { guard } from '../../scripts/run/guard.mjs';
+import { cleanup } from './cleanup.mjs';
 import { freshFolder, root } from './paths.mjs';
 import { until } from './until.mjs';
 
@@ -28,7 +29,7 @@ export class Program {
     this.name = name;
     this.logFile = path.join(freshFolder(t, name), `${name}.log`);
     this.#child = new Child({ name, command, env }, { logFile: this.logFile, root, onExit: (reason) => this.#ended(reason) });
-    t.after(() => this.stop());
+    cleanup(t, () => this.stop());
   }
 
   /** Starts it and waits for a line of its log to match; returns the match. */

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import http from 'node:http';
+import { cleanup } from './cleanup.mjs';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -46,7 +47,7 @@ function half(response, stub, then) {
 
 export async function startStub(t, initial = behaviour.prices()) {
   const stub = new Stub(initial);
-  t.after(() => stub.close());
+  cleanup(t, () => stub.close());
   await stub.listen();
   return stub;
 }
