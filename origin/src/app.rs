@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use pricecast_core::{Aggregator, FeedConfig, Publisher, Snapshot, duration_ms};
+use pricecast_core::{Aggregator, FeedConfig, Publisher, Snapshot, UnixMillis, duration_ms};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
@@ -55,6 +55,26 @@ impl Listeners {
     }
 }
 
+/// What every part of the process knows.
+#[derive(Clone)]
+struct Shared {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    store: Arc<Store>,
+    state_health: Arc<StateHealth>,
+}
+
+impl Shared {
+    fn new(config: &Config) -> Self {
+        Self {
+            clock: Clock::start(),
+            metrics: Arc::default(),
+            store: Arc::new(Store::new(config.http.client_max_age.hold_ms())),
+            state_health: Arc::default(),
+        }
+    }
+}
+
 /// Runs the origin until `stop` is called, then drains and saves.
 ///
 /// # Errors
@@ -64,48 +84,31 @@ pub async fn run(
     listeners: Listeners,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let clock = Clock::start();
-    let metrics = Arc::new(Metrics::default());
-    let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
-    let state_health = Arc::new(StateHealth::default());
+    let shared = Shared::new(&config);
     let state = StateDir::new(&config.state_dir);
-    let last = load(&state, &clock);
+    let last = load(&state, &shared.clock);
     announce(&config, &listeners)?;
 
     let mut tasks = Tasks::default();
-    spawn_ingestion(&mut tasks, &config, &clock, &store, &metrics, last.as_ref())?;
-    tasks.spawn("clock", keep_clock(clock.clone(), Arc::clone(&metrics)));
+    spawn_ingestion(&mut tasks, &config, &shared, last.as_ref())?;
+    tasks.spawn("clock", keep_clock(shared.clone()));
     let persist = Persist {
         state,
-        store: Arc::clone(&store),
-        clock: clock.clone(),
-        health: Arc::clone(&state_health),
-        metrics: Arc::clone(&metrics),
+        store: Arc::clone(&shared.store),
+        clock: shared.clock.clone(),
+        health: Arc::clone(&shared.state_health),
+        metrics: Arc::clone(&shared.metrics),
+        writing: Arc::default(),
     };
     tasks.spawn("state", persist.clone().run());
-
-    let site =
-        Site::new(&config, clock.clone(), Arc::clone(&store), Arc::clone(&metrics), state_health);
-    let options =
-        ServeOptions { connections_max: config.http.connections_max, drain: config.http.drain };
-    let face = router(Arc::new(site));
-    // Metrics stay readable while the face drains.
-    let drained = CancellationToken::new();
-    let serving = serve(listeners.http, face, options, Arc::clone(&metrics), stop.clone());
-    let metrics_face = metrics_router(Arc::clone(&metrics), store, clock);
-    let metrics_options =
-        ServeOptions { connections_max: METRICS_CONNECTIONS_MAX, drain: Duration::ZERO };
-    tasks.spawn(
-        "metrics",
-        serve(listeners.metrics, metrics_face, metrics_options, metrics, drained.clone()),
-    );
+    // Metrics stay readable while the face drains: they end with the process.
+    tasks.spawn("metrics", serve_metrics(listeners.metrics, shared.clone()));
 
     let outcome = tokio::select! {
-        () = serving => Ok(()),
+        () = serve_face(listeners.http, &config, shared, stop) => Ok(()),
         dead = tasks.next_end() => Err(dead),
     };
     persist.save_now();
-    drained.cancel();
     match outcome {
         Ok(()) => {
             info!("stopped: requests finished, last known prices saved");
@@ -115,36 +118,46 @@ pub async fn run(
     }
 }
 
+async fn serve_face(
+    listener: TcpListener,
+    config: &Config,
+    shared: Shared,
+    stop: CancellationToken,
+) {
+    let Shared { clock, metrics, store, state_health } = shared;
+    let site = Site::new(config, clock, store, Arc::clone(&metrics), state_health);
+    let options =
+        ServeOptions { connections_max: config.http.connections_max, drain: config.http.drain };
+    serve(listener, router(Arc::new(site)), options, metrics, stop).await;
+}
+
+async fn serve_metrics(listener: TcpListener, shared: Shared) {
+    let Shared { clock, metrics, store, .. } = shared;
+    let face = metrics_router(Arc::clone(&metrics), store, clock);
+    let options = ServeOptions { connections_max: METRICS_CONNECTIONS_MAX, drain: Duration::ZERO };
+    serve(listener, face, options, metrics, CancellationToken::new()).await;
+}
+
+/// Starts the two adapters and the one writer they feed.
 fn spawn_ingestion(
     tasks: &mut Tasks,
     config: &Config,
-    clock: &Clock,
-    store: &Arc<Store>,
-    metrics: &Arc<Metrics>,
+    shared: &Shared,
     last: Option<&Snapshot>,
 ) -> anyhow::Result<()> {
-    let interval_ms = duration_ms(config.coinbase.interval);
-    let mut aggregator = Aggregator::new(FeedConfig {
-        symbols: config.symbols.clone(),
-        coinbase_interval_ms: interval_ms,
-        poll_after_ms: u32::try_from(duration_ms(config.poll_after)).unwrap_or(u32::MAX),
-    });
-    let now = clock.now();
-    if let Some(last) = last {
-        aggregator.restore(&restorable(last, now));
-    }
     let (events, received) = mpsc::channel(QUEUE_LEN);
     let (actions, wanted) = mpsc::channel(ACTIONS_LEN);
     let (live, any_source_live) = watch::channel(false);
+    let now = shared.clock.now();
     let mut ingest = Ingest {
         events: received,
         actions,
         any_source_live: live,
-        clock: clock.clone(),
-        aggregator,
+        clock: shared.clock.clone(),
+        aggregator: aggregator(config, now, last),
         publisher: Publisher::new(next_epoch(now, last)),
-        store: Arc::clone(store),
-        metrics: Arc::clone(metrics),
+        store: Arc::clone(&shared.store),
+        metrics: Arc::clone(&shared.metrics),
     };
     // Last known prices are served from the first request on.
     ingest.conclude(now);
@@ -153,24 +166,36 @@ fn spawn_ingestion(
     let kraken = KrakenStream {
         url: config.kraken.url.to_string(),
         symbols: config.symbols.clone(),
-        clock: clock.clone(),
+        clock: shared.clock.clone(),
         events: events.clone(),
         actions: wanted,
-        metrics: Arc::clone(metrics),
+        metrics: Arc::clone(&shared.metrics),
         tls: Arc::new(tls.clone()),
     };
     tasks.spawn("kraken", kraken.run());
     let coinbase = CoinbasePoller {
         client: Client::new(&config.coinbase.url, tls).context("set up the Coinbase client")?,
         symbols: config.symbols.clone(),
-        interval_ms,
-        clock: clock.clone(),
+        interval_ms: duration_ms(config.coinbase.interval),
+        clock: shared.clock.clone(),
         events,
         any_source_live,
-        metrics: Arc::clone(metrics),
+        metrics: Arc::clone(&shared.metrics),
     };
     tasks.spawn("coinbase", coinbase.run());
     Ok(())
+}
+
+fn aggregator(config: &Config, now: UnixMillis, last: Option<&Snapshot>) -> Aggregator {
+    let mut aggregator = Aggregator::new(FeedConfig {
+        symbols: config.symbols.clone(),
+        coinbase_interval_ms: duration_ms(config.coinbase.interval),
+        poll_after_ms: u32::try_from(duration_ms(config.poll_after)).unwrap_or(u32::MAX),
+    });
+    if let Some(last) = last {
+        aggregator.restore(&restorable(last, now));
+    }
+    aggregator
 }
 
 /// The last known prices of an earlier run, if there are any to be used.
@@ -205,13 +230,13 @@ fn announce(config: &Config, listeners: &Listeners) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn keep_clock(clock: Clock, metrics: Arc<Metrics>) {
+async fn keep_clock(shared: Shared) {
     let mut watch = clock::WallWatch::default();
     let mut every = tokio::time::interval(clock::CORRECT_EVERY);
     loop {
         every.tick().await;
-        let ahead_ms = clock.correct();
-        metrics.clock_ahead(ahead_ms);
+        let ahead_ms = shared.clock.correct();
+        shared.metrics.clock_ahead(ahead_ms);
         if watch.is_news(ahead_ms) {
             warn!(
                 ahead_ms,

@@ -1,7 +1,7 @@
 //! Writes the last known prices to `state_dir`: soon after the first publication, every 10 s, and
 //! on the way out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pricecast_core::Version;
@@ -32,6 +32,8 @@ pub struct Persist {
     pub health: Arc<StateHealth>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Held while writing: the write on the way out must not meet the one of every 10 s.
+    pub writing: Arc<Mutex<()>>,
 }
 
 impl Persist {
@@ -60,6 +62,7 @@ impl Persist {
 
     /// Writes at once, in this thread.
     pub fn save_now(&self) {
+        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(snapshot) = self.store.snapshot() else { return };
         let outcome = self.state.save(&snapshot, self.clock.now());
         self.metrics.state_write(outcome.is_ok());
