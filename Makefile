@@ -7,4 +7,4 @@ fmt: ; @cargo fmt --all
 lint: ; @scripts/test lint
 wasm: setup ; @scripts/build-edge
 e2e: setup ; @scripts/test wasm build e2e
-bench: ; @cargo bench --workspace
+bench: ; @cargo bench -p pricecast-origin --bench ingest --bench running
