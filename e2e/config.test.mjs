@@ -66,7 +66,7 @@ test('a cold edge with the wrong secret, or none, has no prices and says why in 
     const answer = await edge.ask();
     assertProblem(answer, 503, 'no_data_yet');
     assert.ok(!answer.body.includes('wrong-secret'));
-    assert.equal((await edge.health()).origin.lastFailure, 'status');
+    assert.equal((await edge.health()).origin.lastFailure, 'status_403');
   }
 });
 
@@ -83,5 +83,5 @@ test('an edge whose secret is no longer right goes on with the last known prices
     return json(answer).stale && answer;
   });
   assert.equal(json(flagged).mode, 'frozen');
-  assert.equal((await edge.health()).origin.lastFailure, 'status');
+  assert.equal((await edge.health()).origin.lastFailure, 'status_403');
 });
