@@ -220,7 +220,7 @@ impl Aggregator {
         let released = self.kraken.review(index, now, other);
         self.transitions.extend(released);
         let other = self.view(Source::Kraken, index, now);
-        let released = self.coinbase.review(index, other);
+        let released = self.coinbase.review(index, now, other);
         self.transitions.extend(released);
     }
 
@@ -248,9 +248,10 @@ impl Aggregator {
             is_uncertain: by_bp.is_some(),
             is_unavailable,
         };
-        if switched(Source::Kraken, Source::Coinbase) {
+        // What an earlier run left behind has not failed in this one.
+        if before.kraken_was_live && switched(Source::Kraken, Source::Coinbase) {
             self.transitions.push(Transition::Failover { symbol });
-        } else if switched(Source::Coinbase, Source::Kraken) {
+        } else if before.has_failed_over && switched(Source::Coinbase, Source::Kraken) {
             self.transitions.push(Transition::Failback { symbol });
         }
         match by_bp {

@@ -128,7 +128,16 @@ impl Coinbase {
     // ── What follows with time ─────────────────────────────────────────────────────────────
 
     /// Lets a waiting candidate pass if something speaks for it by now.
-    pub(crate) fn review(&mut self, index: usize, other: OtherView) -> Option<Transition> {
+    /// A repetition of what may be frozen is no standing.
+    pub(crate) fn review(
+        &mut self,
+        index: usize,
+        now: UnixMillis,
+        other: OtherView,
+    ) -> Option<Transition> {
+        if self.is_frozen(now) {
+            return None;
+        }
         let entry = self.listings.get_mut(index)?;
         let proved_at = entry.listing.gate.received_at()?;
         let candidate = entry.listing.gate.review(proved_at, other)?;

@@ -52,9 +52,11 @@ pub(crate) struct Listing {
 impl Listing {
     /// What the other source needs to know to judge its own quote of this symbol.
     pub(crate) fn view(&self, now: UnixMillis, live: Option<Price>) -> OtherView {
+        let latest = self.gate.latest(now, live.is_some());
         OtherView {
             live,
-            latest: self.gate.latest(now, live.is_some()),
+            latest,
+            says: if self.gate.is_waiting() { latest } else { live },
             lists: self.refused_since.is_none(),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct OtherView {
     pub(crate) live: Option<Price>,
     /// Its latest received price, candidate or not, if recent or still confirmed.
     pub(crate) latest: Option<Price>,
+    /// What it stands for at the moment: its live price, or the candidate that took its place.
+    pub(crate) says: Option<Price>,
     /// Whether it lists the symbol, as far as we know.
     pub(crate) lists: bool,
 }
@@ -152,10 +154,11 @@ mod tests {
     use super::*;
     use crate::test_support::{at, price, quote};
 
-    const NOBODY: OtherView = OtherView { live: None, latest: None, lists: true };
+    const NOBODY: OtherView = OtherView { live: None, latest: None, says: None, lists: true };
 
     fn live(text: &str) -> OtherView {
-        OtherView { live: Some(price(text)), latest: Some(price(text)), lists: true }
+        let says = Some(price(text));
+        OtherView { live: says, latest: says, says, lists: true }
     }
 
     fn gate_at(text: &str) -> Gate {
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_crash_the_other_source_has_seen_too_passes_at_once() {
-        let agreeing = OtherView { live: None, latest: Some(price("40.8")), lists: true };
+        let agreeing = OtherView { latest: Some(price("40.8")), ..NOBODY };
         assert_eq!(gate_at("100").judge(at(1), at(1), quote("40"), agreeing), Verdict::Accepted);
         let beyond = OtherView { latest: Some(price("40.9")), ..agreeing };
         assert_ne!(gate_at("100").judge(at(1), at(1), quote("40"), beyond), Verdict::Accepted);

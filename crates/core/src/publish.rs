@@ -8,6 +8,8 @@ use crate::transition::Transition;
 
 /// A change of price or state is published at most this often.
 const CHANGE_EVERY_MS: u64 = 100;
+/// A beat that comes a little early still counts, or a change would wait for the next one.
+const BEAT_SLACK_MS: u64 = 10;
 /// When only confirmations have moved, at most this often.
 const CONFIRMATION_EVERY_MS: u64 = 500;
 
@@ -25,7 +27,8 @@ impl Publisher {
         Self { epoch, last: None }
     }
 
-    /// The next publication, if one is due at `now`. None before the first price.
+    /// The next publication, if one is due at `now`. None without a price:
+    /// what was published last stays.
     ///
     /// At most every 100 ms when a price or a state has changed or a price has passed its five
     /// seconds; every 500 ms when only confirmations have moved.
@@ -35,11 +38,11 @@ impl Publisher {
         aggregator: &Aggregator,
     ) -> Option<(Snapshot, Option<Transition>)> {
         let elapsed_ms = self.last.as_ref().map_or(u64::MAX, |(at, _)| now.ms_since(*at));
-        if elapsed_ms < CHANGE_EVERY_MS {
+        if elapsed_ms < CHANGE_EVERY_MS - BEAT_SLACK_MS {
             return None;
         }
         let (prices, unavailable) = aggregator.prices();
-        if prices.is_empty() && self.last.is_none() {
+        if prices.is_empty() {
             return None;
         }
         let next = Snapshot {
@@ -62,7 +65,8 @@ impl Publisher {
         let last = self.last.as_ref();
         let is_due = last.is_none_or(|(at, last)| {
             differs(last, *at, &next, now)
-                || elapsed_ms >= CONFIRMATION_EVERY_MS && confirmations_moved(last, &next)
+                || elapsed_ms >= CONFIRMATION_EVERY_MS - BEAT_SLACK_MS
+                    && confirmations_moved(last, &next)
         });
         if !is_due {
             return None;

@@ -74,8 +74,6 @@ names! {
         Halted = "halted",
         /// The exchange calls the product delisted.
         Delisted = "delisted",
-        /// The price is implausible and waits for confirmation.
-        Quarantined = "quarantined",
     }
 }
 

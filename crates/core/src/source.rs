@@ -15,15 +15,6 @@ impl Source {
     /// Both, the primary first.
     pub const ALL: [Self; 2] = [Self::Kraken, Self::Coinbase];
 
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Kraken => Self::Coinbase,
-            Self::Coinbase => Self::Kraken,
-        }
-    }
-
     /// Its name in the contract, in logs and in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

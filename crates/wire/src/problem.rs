@@ -15,6 +15,10 @@ pub enum ProblemCode {
     MethodNotAllowed,
     /// A query parameter where none is known.
     QueryNotAllowed,
+    /// A request with a body, of which none is ever read.
+    BodyNotAllowed,
+    /// More headers than are read.
+    HeadersTooLarge,
     /// The origin's shared secret is missing or wrong.
     Forbidden,
     /// No price was ever known here.
@@ -27,10 +31,12 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::QueryNotAllowed,
+        Self::BodyNotAllowed,
+        Self::HeadersTooLarge,
         Self::Forbidden,
         Self::NoDataYet,
         Self::Misconfigured,
@@ -44,6 +50,8 @@ impl ProblemCode {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::QueryNotAllowed => "query_not_allowed",
+            Self::BodyNotAllowed => "body_not_allowed",
+            Self::HeadersTooLarge => "headers_too_large",
             Self::Forbidden => "forbidden",
             Self::NoDataYet => "no_data_yet",
             Self::Misconfigured => "misconfigured",
@@ -59,6 +67,8 @@ impl ProblemCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::BodyNotAllowed => 413,
+            Self::HeadersTooLarge => 431,
             Self::Misconfigured | Self::Internal => 500,
             Self::NoDataYet => 503,
         }
@@ -71,6 +81,8 @@ impl ProblemCode {
             Self::Forbidden => "Forbidden",
             Self::NotFound => "Not Found",
             Self::MethodNotAllowed => "Method Not Allowed",
+            Self::BodyNotAllowed => "Content Too Large",
+            Self::HeadersTooLarge => "Request Header Fields Too Large",
             Self::Misconfigured | Self::Internal => "Internal Server Error",
             Self::NoDataYet => "Service Unavailable",
         }
@@ -82,6 +94,8 @@ impl ProblemCode {
             Self::NotFound => "There is nothing at this path. Prices are at /api/v1/prices.",
             Self::MethodNotAllowed => "This path answers GET, HEAD and OPTIONS.",
             Self::QueryNotAllowed => "This path takes no query parameters.",
+            Self::BodyNotAllowed => "Requests here carry no body.",
+            Self::HeadersTooLarge => "At most 16 KiB of headers are read.",
             Self::Forbidden => "This service answers its own edge only.",
             Self::NoDataYet => "No price is known here yet.",
             Self::Misconfigured => "The service is misconfigured.",

@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pricecast_core::UnixMillis;
 use pricecast_wire::headers::{self as wire, ClientMaxAge};
-use pricecast_wire::{AllowOrigin, Problem};
+use pricecast_wire::{AllowOrigin, Problem, ProblemCode};
 
 use crate::config::Config;
 
@@ -141,29 +141,17 @@ pub(super) fn over_limit(request: &Request) -> Option<Reply> {
     let head_len: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if head_len > HEADERS_LEN_MAX {
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Some(limit(status, "headers_too_large", "At most 16 KiB of headers are read."));
+        return Some(limit(ProblemCode::HeadersTooLarge));
     }
     let announced = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
     let has_body = announced || headers.contains_key(header::TRANSFER_ENCODING);
     let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if has_body && takes_none {
-        let detail = "Requests here carry no body.";
-        return Some(limit(StatusCode::PAYLOAD_TOO_LARGE, "body_not_allowed", detail));
-    }
-    None
+    (has_body && takes_none).then(|| limit(ProblemCode::BodyNotAllowed))
 }
 
-/// A problem of this transport alone; the edge never causes one. The connection is closed, for
-/// what follows on it has not been read.
-fn limit(status: StatusCode, code: &'static str, detail: &'static str) -> Reply {
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = serde_json::json!({
-        "type": "about:blank", "title": title, "status": status.as_u16(),
-        "code": code, "detail": detail,
-    });
-    let mut reply =
-        Reply::new(status, wire::NO_STORE).with_body(wire::PROBLEM_JSON, body.to_string().into());
+/// The connection is closed: what follows on it has not been read.
+fn limit(code: ProblemCode) -> Reply {
+    let mut reply = Reply::problem(code.into());
     reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

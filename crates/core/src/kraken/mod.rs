@@ -23,8 +23,8 @@ use crate::transition::Transition;
 const FROZEN_AFTER_MS: u64 = 10_000;
 /// How far the other source must have moved meanwhile.
 const FROZEN_MOVE_BP: u32 = 25;
-/// A suspected symbol is resubscribed at most this often.
-const SUSPECT_RESUBSCRIBE_EVERY_MS: u64 = 60_000;
+/// A suspicion resubscribes its symbol, and reconnects, at most this often.
+const SUSPICION_EVERY_MS: u64 = 60_000;
 /// A symbol without a tick for this long is resubscribed anyway.
 const QUIET_RESUBSCRIBE_AFTER_MS: u64 = 30_000;
 /// Those due this soon join the batch.
@@ -42,7 +42,13 @@ struct KrakenListing {
     /// Coinbase's price when Kraken last ticked: what "has moved since" is measured from.
     other_at_tick: Option<Price>,
     is_suspected: bool,
+    /// Its resubscription has brought nothing that would clear the suspicion.
+    is_unanswered: bool,
     has_reconnected_for_suspicion: bool,
+    /// When it was last resubscribed for a suspicion, on whatever connection.
+    suspect_asked_at: Option<UnixMillis>,
+    /// A suspicion has lost its grounds: the snapshot of a new subscription is to tell.
+    needs_proof: bool,
     resubscribed_at: Option<UnixMillis>,
     snapshot_due_at: Option<UnixMillis>,
 }
@@ -57,12 +63,18 @@ pub(crate) struct Upkeep {
 #[derive(Clone, Debug)]
 pub(crate) struct Kraken {
     link: Link,
+    /// When a suspicion last asked for a new connection.
+    reconnected_at: Option<UnixMillis>,
     listings: Vec<KrakenListing>,
 }
 
 impl Kraken {
     pub(crate) fn new(symbols: usize) -> Self {
-        Self { link: Link::new(), listings: vec![KrakenListing::default(); symbols] }
+        Self {
+            link: Link::new(),
+            reconnected_at: None,
+            listings: vec![KrakenListing::default(); symbols],
+        }
     }
 
     pub(crate) fn listing(&self, index: usize) -> Option<&Listing> {
@@ -148,8 +160,10 @@ impl Kraken {
         entry.listing.note_listed();
         entry.snapshot_due_at = entry.snapshot_due_at.filter(|_| !is_snapshot);
         if is_snapshot && entry.repeats_what_is_suspected(quote, other) {
+            entry.is_unanswered = true;
             return None;
         }
+        entry.needs_proof = false;
         let verdict = entry.listing.gate.judge(at, at, *quote, other);
         entry.last_tick_at = Some(at);
         entry.other_at_tick = other.live;
@@ -194,7 +208,7 @@ impl Kraken {
         let entry = self.listings.get_mut(index)?;
         let candidate = entry.listing.gate.review(proved_at, other)?;
         entry.listing.held = Some(Held::new(&candidate.quote, candidate.confirmed_at));
-        entry.rides = true;
+        entry.rides = entry.snapshot_due_at.is_none();
         entry.live_since = Some(now);
         Some(Transition::Released {
             source: Source::Kraken,
@@ -205,8 +219,8 @@ impl Kraken {
     }
 
     /// Suspects a symbol that is silent while the other source's price moves; or drops the
-    /// suspicion once that price is back. A move counts even while it is only a candidate: a
-    /// crash seen on Coinbase alone waits for Kraken, and a frozen Kraken would never speak.
+    /// suspicion once it has no grounds any more. A move counts even while it is only a candidate:
+    /// a crash seen on Coinbase alone waits for Kraken, and a frozen Kraken would never speak.
     pub(crate) fn suspect(
         &mut self,
         index: usize,
@@ -217,23 +231,33 @@ impl Kraken {
         let is_live = self.live(index, now).is_some();
         let entry = self.listings.get_mut(index)?;
         entry.other_at_tick = entry.other_at_tick.or(other.live);
-        let (other, reference) = (other.latest?, entry.other_at_tick?);
-        let has_moved = !other.is_within_bp(reference, FROZEN_MOVE_BP);
-        if entry.is_suspected && !has_moved {
-            entry.is_suspected = false;
+        let moved = other
+            .says
+            .zip(entry.other_at_tick)
+            .filter(|(said, reference)| !said.is_within_bp(*reference, FROZEN_MOVE_BP));
+        let Some((said, reference)) = moved else {
+            if !std::mem::take(&mut entry.is_suspected) {
+                return None;
+            }
+            entry.needs_proof = true;
             return Some(Transition::SuspicionCleared { symbol });
-        }
-        let silent_ms = now.ms_since(entry.last_tick_at?);
-        if entry.is_suspected || !is_live || !has_moved || silent_ms < FROZEN_AFTER_MS {
+        };
+        let last_tick_at = entry.last_tick_at?;
+        let silent_ms = now.ms_since(last_tick_at);
+        if entry.is_suspected || !is_live || silent_ms < FROZEN_AFTER_MS {
             return None;
         }
         entry.is_suspected = true;
         entry.live_since = None;
         self.end_ride(index);
+        if let Some(held) = self.listings.get_mut(index).and_then(|e| e.listing.held.as_mut()) {
+            // What rode since then is in doubt: its own tick is the last proof that stands.
+            held.confirmed_at = last_tick_at;
+        }
         Some(Transition::SuspectedFrozen {
             symbol,
             silent_ms,
-            moved_bp: other.distance_bp(reference),
+            moved_bp: said.distance_bp(reference),
         })
     }
 
@@ -250,9 +274,7 @@ impl Kraken {
             return upkeep;
         };
         for index in 0..self.listings.len() {
-            if self.snapshot_is_overdue(index, now) {
-                upkeep.reconnect |= self.escalates(index);
-            }
+            upkeep.reconnect |= self.escalates(index, now);
         }
         let is_due = |entry: &KrakenListing, within_ms: u64| {
             entry.listing.refused_since.is_none()
@@ -274,7 +296,9 @@ impl Kraken {
     fn await_snapshot(&mut self, index: usize, now: UnixMillis) {
         self.end_ride(index);
         if let Some(entry) = self.listings.get_mut(index) {
+            entry.needs_proof = false;
             entry.resubscribed_at = Some(now);
+            entry.suspect_asked_at = entry.suspect_asked_at.max(entry.is_suspected.then_some(now));
             entry.snapshot_due_at = Some(now.plus_ms(SNAPSHOT_DEADLINE_MS));
         }
     }
@@ -328,17 +352,23 @@ impl Kraken {
         }
     }
 
-    fn snapshot_is_overdue(&mut self, index: usize, now: UnixMillis) -> bool {
-        self.listings
-            .get_mut(index)
-            .is_some_and(|entry| entry.snapshot_due_at.take_if(|due| *due <= now).is_some())
-    }
-
     /// A suspected symbol whose resubscription brought nothing: reconnect, once per suspicion.
-    fn escalates(&mut self, index: usize) -> bool {
-        self.listings.get_mut(index).is_some_and(|entry| {
-            entry.is_suspected && !std::mem::replace(&mut entry.has_reconnected_for_suspicion, true)
-        })
+    fn escalates(&mut self, index: usize, now: UnixMillis) -> bool {
+        let Some(entry) = self.listings.get_mut(index) else { return false };
+        let is_overdue = entry.snapshot_due_at.take_if(|due| *due <= now).is_some();
+        let is_unanswered = std::mem::take(&mut entry.is_unanswered) || is_overdue;
+        let is_too_soon =
+            self.reconnected_at.is_some_and(|at| now.ms_since(at) < SUSPICION_EVERY_MS);
+        if !is_unanswered
+            || !entry.is_suspected
+            || entry.has_reconnected_for_suspicion
+            || is_too_soon
+        {
+            return false;
+        }
+        entry.has_reconnected_for_suspicion = true;
+        self.reconnected_at = Some(now);
+        true
     }
 }
 
@@ -365,11 +395,12 @@ impl KrakenListing {
     }
 
     fn is_due_for_resubscribe(&self, connected_at: UnixMillis, by: UnixMillis) -> bool {
-        let asked_at = self.resubscribed_at.unwrap_or_default();
         if self.is_suspected {
-            return by.ms_since(asked_at) >= SUSPECT_RESUBSCRIBE_EVERY_MS;
+            let asked_at = self.suspect_asked_at.unwrap_or_default();
+            return by.ms_since(asked_at) >= SUSPICION_EVERY_MS;
         }
         let heard_at = self.last_tick_at.unwrap_or(connected_at);
-        by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
+        let asked_at = self.resubscribed_at.unwrap_or_default();
+        self.needs_proof || by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
     }
 }

@@ -63,10 +63,14 @@ fn after_a_stall_a_frame_proves_only_its_own_symbol_until_the_backlog_is_in() {
         assert_eq!(feed.point("ETH").confirmed_at, feed.now());
         let expected = heard_at.plus_ms(gap_ms - lag_ms);
         assert_eq!(feed.point("BTC").confirmed_at, expected, "after {gap_ms} ms");
-        feed.run_ms(300);
+        feed.run_ms(290);
         feed.kraken(KrakenEvent::Heartbeat);
-        feed.run_ms(600);
-        assert!(feed.point("BTC").confirmed_at > heard_at.plus_ms(gap_ms));
+        let confirmed =
+            |f: &Feed| f.aggregator.prices().0[0].confirmed_at > heard_at.plus_ms(gap_ms);
+        assert_eq!(confirmed(&feed), lag_ms == 0, "290 ms into the backlog");
+        feed.run_ms(10);
+        feed.kraken(KrakenEvent::Heartbeat);
+        assert!(confirmed(&feed), "300 ms after it began");
     }
 }
 
@@ -201,6 +205,59 @@ fn a_suspicion_that_a_resubscription_does_not_answer_costs_one_reconnect() {
 }
 
 #[test]
+fn a_suspicion_answered_with_the_same_price_costs_one_reconnect_too() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    for _ in 0..30 {
+        feed.run_ms(1_000);
+        let asked = feed.actions.iter().filter(|(ms, action)| {
+            *ms + 1_000 >= feed.now_ms && matches!(action, Action::ResubscribeKraken(_))
+        });
+        if asked.count() > 0 {
+            feed.say(symbol("BTC"), "10000.0", true);
+        }
+    }
+    let reconnects = feed.actions.iter().filter(|(_, a)| *a == Action::ReconnectKraken).count();
+    assert_eq!(reconnects, 1);
+}
+
+#[test]
+fn a_suspected_price_never_comes_back_as_fresh_when_coinbase_dies_too() {
+    let mut feed = frozen_while_coinbase_moves("10500.00");
+    assert_eq!(feed.price("BTC"), "10500.00");
+    feed.coinbase.is_up = false;
+    let said_last_ms = feed.now_ms;
+    for _ in 0..60 {
+        feed.run_ms(100);
+        let is_frozen_price = feed.price("BTC") == "10000.0";
+        assert!(!is_frozen_price || feed.is_stale("BTC"), "{} ms on", feed.now_ms - said_last_ms);
+    }
+    assert_eq!(feed.price("BTC"), "10500.00", "the last known one");
+}
+
+#[test]
+fn a_suspicion_whose_grounds_are_gone_is_settled_by_a_new_snapshot_at_once() {
+    for coinbase_dies in [true, false] {
+        let mut feed = frozen_while_coinbase_moves("10030.00");
+        feed.run_ms(1_000);
+        feed.coinbase.is_up = !coinbase_dies;
+        feed.coinbase.prices.insert(symbol("BTC"), "10001.00".to_owned());
+        feed.actions.clear();
+        let asks = |f: &Feed| {
+            f.actions.iter().any(
+                |(_, a)| matches!(a, Action::ResubscribeKraken(s) if s.contains(&symbol("BTC"))),
+            )
+        };
+        let took_ms = feed.run_until(5_000, asks);
+        assert!(took_ms <= 3_300, "{took_ms} ms");
+        feed.say(symbol("BTC"), "10000.0", true);
+        feed.run_ms(300);
+        let point = feed.point("BTC");
+        let is_served = point.source == Source::Kraken && !feed.is_stale("BTC");
+        assert_eq!(is_served, coinbase_dies, "with Coinbase live there is the hold-down");
+    }
+}
+
+#[test]
 fn a_snapshot_that_repeats_the_suspected_price_does_not_clear_it_and_a_tick_does() {
     let mut feed = frozen_while_coinbase_moves("10030.00");
     feed.say(symbol("BTC"), "10000.0", true);
@@ -230,6 +287,25 @@ fn a_symbol_quiet_for_thirty_seconds_is_resubscribed_and_must_answer_in_three() 
     feed.say(symbol("BTC"), "67432.1", true);
     feed.run_ms(10_300);
     assert_eq!(feed.source("BTC"), Source::Kraken);
+}
+
+#[test]
+fn a_candidate_that_a_frozen_coinbase_repeats_is_never_released() {
+    let mut feed = Feed::live(&[("BTC", "10000.0")]);
+    feed.coinbase.prices.insert(symbol("BTC"), "6000.00".to_owned());
+    feed.run_ms(1_000);
+    feed.coinbase.is_up = false;
+    for second in 0..60 {
+        feed.kraken.is_up = second < 45;
+        if feed.kraken.is_up {
+            feed.tick("BTC", "10000.0");
+        }
+        feed.coinbase.volume -= 1;
+        feed.poll();
+        feed.run_ms(1_000);
+    }
+    assert_eq!(feed.price("BTC"), "10000.0");
+    assert!(feed.is_stale("BTC"));
 }
 
 #[test]
