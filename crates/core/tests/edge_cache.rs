@@ -1,7 +1,7 @@
 //! The edge policy as a table: what one isolate answers, when it fetches, and what it tells the
 //! others of its data centre. Both sides of every threshold.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use pricecast_core::cache_policy::{
     CopyMeta, Decision, EdgeCache, EdgeMillis, EdgePolicy, Flight, NextStep, Served, Settled, Turn,
@@ -315,7 +315,7 @@ fn a_failing_origin_is_left_for_the_next_and_two_are_tried_within_one_flight() {
 
 #[test]
 fn the_second_attempt_gets_only_what_is_left_of_the_flight() {
-    for (ms, timeout_ms) in [(1_000, Some(250)), (1_150, Some(100)), (1_151, None)] {
+    for (ms, timeout_ms) in [(1_000, Some(200)), (1_100, Some(100)), (1_101, None)] {
         let mut cache = cold(2);
         let mut flight = begin_fetch(&mut cache, 0, None);
         let settled = cache.settle_fetch(&mut flight, edge(ms), None, 0.0);
@@ -325,6 +325,62 @@ fn the_second_attempt_gets_only_what_is_left_of_the_flight() {
         };
         assert_eq!(got, timeout_ms, "failed at {ms}");
     }
+}
+
+#[test]
+fn an_origin_that_had_only_the_rest_of_a_flight_gets_a_whole_one_next() {
+    for (answered_ms, next_origin) in [(1_199, 0), (1_200, 1)] {
+        let mut cache = cold(2);
+        let mut flight = begin_fetch(&mut cache, 0, None);
+        cache.settle_fetch(&mut flight, edge(1_000), None, 0.0);
+        let settled = cache.settle_fetch(&mut flight, edge(answered_ms), None, 0.0);
+        assert!(matches!(settled, Settled::Failed { .. }), "{settled:?}");
+        let step = asks_turn(&mut cache, 2_300, None);
+        let NextStep::Fetch { attempt, .. } = step else { panic!("{step:?}") };
+        assert_eq!((attempt.origin, attempt.timeout_ms), (next_origin, 1_000), "{answered_ms}");
+    }
+}
+
+#[test]
+fn an_attempt_ends_before_its_flight_does_so_that_its_failure_is_noted() {
+    for (turn_read_ms, timeout_ms) in [(0, 1_000), (200, 1_000), (201, 999), (500, 700)] {
+        let mut cache = warm();
+        let flight = cache.begin_refresh(edge(5_000));
+        let at = edge(5_000 + turn_read_ms);
+        assert_eq!(cache.settle_snap(flight, at, None), NextStep::ReadTurn);
+        let step = cache.settle_turn(flight, at, None, 0.5);
+        let NextStep::Fetch { attempt, .. } = step else { panic!("{step:?}") };
+        assert_eq!(attempt.timeout_ms, timeout_ms, "after {turn_read_ms} ms of reading");
+    }
+}
+
+#[test]
+fn the_shared_record_says_whose_turn_it_is_even_if_it_is_older_than_ones_own_success() {
+    let mut cache = warm();
+    assert!(!is_fetch(asks_turn(&mut cache, 1_001, Some(record(OTHER, 10)))));
+    let mut cache = warm();
+    let failed = Turn { fails: 1, ..record(OTHER, 10) };
+    assert!(is_fetch(asks_turn(&mut cache, 1_001, Some(failed))), "an older failure is no news");
+}
+
+#[test]
+fn a_copy_of_unknown_age_is_better_than_nothing_and_worse_than_any_other() {
+    // Sent by a machine whose clock is 400 ms ahead.
+    let ahead = copy(1, 1_500, 1_000);
+    for (mut cache, adopted) in [(warm(), false), (cold(1), true)] {
+        let flight = cache.begin_refresh(edge(1_100));
+        cache.settle_snap(flight, edge(1_100), Some(ahead));
+        assert_eq!(cache.copy().is_some_and(|(meta, _)| *meta == ahead.0), adopted);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_stop_an_isolate() {
+    let mut cache = cold(1);
+    let mut flight = begin_fetch(&mut cache, 3_600_000, None);
+    cache.settle_fetch(&mut flight, edge(3_600_100), None, 0.0);
+    assert_eq!(cache.decide(edge(1_000), 0), Decision::Wait { start_refresh: true });
+    assert!(is_fetch(asks_turn(&mut cache, 1_000, None)));
 }
 
 #[test]

@@ -7,10 +7,12 @@
 
 mod sim;
 
-use sim::World;
+use sim::{Setting, World};
 
 const SEEDS: u64 = 500;
-const LENGTH_MS: u64 = 120_000;
+/// A small data centre in which things break.
+const TROUBLED: Setting =
+    Setting { length_ms: 120_000, isolates: None, pause_ms: (20, 400), has_faults: true };
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -24,7 +26,7 @@ fn the_six_promises_hold_in_every_timeline() {
     };
     let (mut answers, mut fresh, mut flagged, mut fallback, mut oldest_ms) = (0, 0, 0, 0, 0);
     for seed in seeds.clone() {
-        let seen = World::run(seed, LENGTH_MS);
+        let seen = World::run(seed, TROUBLED);
         answers += seen.answers;
         fresh += seen.fresh_prices;
         flagged += seen.flagged_prices;
@@ -46,8 +48,33 @@ fn the_six_promises_hold_in_every_timeline() {
 #[test]
 fn a_seed_replays_bit_for_bit() {
     let run = || {
-        let seen = World::run(7, 30_000);
+        let seen = World::run(7, Setting { length_ms: 30_000, ..TROUBLED });
         (seen.answers, seen.fresh_prices, seen.flagged_prices, seen.oldest_fresh_ms)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn a_data_centre_makes_about_one_fetch_a_second_however_many_isolates_and_requests_it_has() {
+    const WARM_UP_MS: u64 = 5_000;
+    const LENGTH_MS: u64 = 35_000;
+    for (isolates, pause_ms) in
+        [(1, (1, 10)), (2, (1, 3)), (5, (1, 3)), (5, (500, 3_000)), (20, (2, 10)), (50, (20, 60))]
+    {
+        for seed in 0..5 {
+            let setting = Setting {
+                length_ms: LENGTH_MS,
+                isolates: Some(isolates),
+                pause_ms,
+                has_faults: false,
+            };
+            let seen = World::run(seed, setting);
+            let steady = seen.fetches.iter().filter(|&&at| at >= WARM_UP_MS).count() as u64;
+            let allowed = (LENGTH_MS - WARM_UP_MS) / 1_000 * 6 / 5;
+            assert!(
+                steady <= allowed,
+                "seed {seed}: {isolates} isolates, {pause_ms:?} ms: {steady} fetches in 30 s"
+            );
+        }
+    }
 }

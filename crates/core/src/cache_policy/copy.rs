@@ -36,6 +36,13 @@ impl EdgeMillis {
     pub const fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
+
+    /// Whether it is still to come. One further ahead than `span_ms`, the most it can have been
+    /// when it was set, comes of a clock that has been set back since, and counts as past.
+    pub(super) const fn is_ahead_within(self, span_ms: u64, now: Self) -> bool {
+        let ahead_ms = self.ms_since(now);
+        0 < ahead_ms && ahead_ms <= span_ms
+    }
 }
 
 /// What the policy needs to know of a copy.

@@ -8,8 +8,11 @@ use super::turn::{CLAIM_MS, Turn, share_of};
 pub const WAIT_MAX_MS: u64 = 1_000;
 /// One attempt at the origin, body included.
 const FETCH_MS: u64 = 1_000;
-/// A second attempt is worth making only with so much time left.
-const SECOND_ATTEMPT_MIN_MS: u64 = 100;
+/// An attempt is worth making only with so much time left.
+const ATTEMPT_MIN_MS: u64 = 100;
+/// So long before the flight's deadline an attempt is over, or a waiter would take over while its
+/// failure is being noted.
+const SETTLING_MS: u64 = 50;
 /// Origins tried in one flight.
 const ATTEMPTS_MAX: u32 = 2;
 /// When it is not our turn, look again after this, give or take a quarter.
@@ -57,6 +60,13 @@ pub struct Flight {
     id: u64,
     deadline: EdgeMillis,
     attempts: u32,
+}
+
+impl Flight {
+    /// How long an attempt that begins at `now` may take.
+    fn time_left_ms(&self, now: EdgeMillis) -> u64 {
+        self.deadline.ms_since(now.plus_ms(SETTLING_MS)).min(FETCH_MS)
+    }
 }
 
 /// What a refresh does next.
@@ -231,7 +241,7 @@ impl<B> EdgeCache<B> {
         if self.is_overtaken(flight) {
             return NextStep::Done;
         }
-        if let Some(turn) = turn.filter(|turn| self.turn.is_none_or(|own| turn.at >= own.at)) {
+        if let Some(turn) = turn.filter(|turn| self.turn.is_none_or(|own| turn.is_news_to(&own))) {
             self.turn = Some(turn);
         }
         if !self.is_my_turn(now) {
@@ -243,7 +253,7 @@ impl<B> EdgeCache<B> {
         }
         let claim = Turn::claim(self.turn.as_ref(), self.id, now);
         self.turn = Some(claim);
-        NextStep::Fetch { claim, attempt: self.attempt(FETCH_MS) }
+        NextStep::Fetch { claim, attempt: self.attempt(flight.time_left_ms(now)) }
     }
 
     /// Takes the origin's answer, or its failure as `None`: anything but a decodable 200.
@@ -270,13 +280,14 @@ impl<B> EdgeCache<B> {
                 return self.succeed(now);
             }
         }
-        self.move_on();
         flight.attempts += 1;
-        let left_ms = flight.deadline.ms_since(now);
-        let may_try_next =
-            self.origins > 1 && flight.attempts < ATTEMPTS_MAX && left_ms >= SECOND_ATTEMPT_MIN_MS;
-        if may_try_next {
-            return Settled::TryNext(self.attempt(left_ms.min(FETCH_MS)));
+        let left_ms = flight.time_left_ms(now);
+        // A second attempt that only ran out of the flight's time is due a whole one.
+        if flight.attempts == 1 || left_ms > 0 {
+            self.move_on();
+        }
+        if self.origins > 1 && flight.attempts < ATTEMPTS_MAX && left_ms >= ATTEMPT_MIN_MS {
+            return Settled::TryNext(self.attempt(left_ms));
         }
         let turn = Turn::failed(self.turn.as_ref(), self.id, now, jitter);
         self.turn = Some(turn);
@@ -306,7 +317,8 @@ impl<B> EdgeCache<B> {
     }
 
     fn may_start(&self, now: EdgeMillis) -> bool {
-        now >= self.look_again_at && self.flight.is_none_or(|flight| now >= flight.deadline)
+        !self.look_again_at.is_ahead_within(LOOK_AGAIN_MS * 2, now)
+            && !self.flight.is_some_and(|flight| flight.deadline.is_ahead_within(CLAIM_MS, now))
     }
 
     fn is_my_turn(&self, now: EdgeMillis) -> bool {
@@ -315,7 +327,7 @@ impl<B> EdgeCache<B> {
         let is_claimed = turn.is_claimed_by_other(self.id, now);
         if turn.fails > 0 {
             let patience_ms = if is_keeper { 0 } else { turn.patience_ms(self.id) };
-            return now >= turn.retry_at.plus_ms(patience_ms) && !is_claimed;
+            return !turn.is_held_off(patience_ms, now) && !is_claimed;
         }
         let age_ms = self.copy.as_ref().and_then(|(meta, _)| meta.age_ms(now));
         match age_ms {
@@ -327,10 +339,15 @@ impl<B> EdgeCache<B> {
         }
     }
 
-    /// From the shared cache: adopted if better, never stamped anew.
+    /// From the shared cache: adopted if better, never stamped anew. One of unknown age is better
+    /// only than nothing.
     fn adopt_if_better(&mut self, now: EdgeMillis, offered: (CopyMeta, B)) {
-        let is_better = self.copy.as_ref().is_none_or(|(held, _)| offered.0.is_better_than(held));
-        if is_better || self.is_rollback_due(now, &offered.0) {
+        let is_better = self.copy.as_ref().is_none_or(|(held, _)| {
+            offered.0.is_better_than(held) && offered.0.age_ms(now).is_some()
+        });
+        let is_rollback = self.is_rollback_due(now, &offered.0);
+        if is_better || is_rollback {
+            self.rollbacks += u64::from(is_rollback);
             self.copy = Some(offered);
         }
     }

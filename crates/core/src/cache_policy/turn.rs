@@ -56,15 +56,28 @@ impl Turn {
         Self { by, until: now, fails: 0, retry_at: now, at: now }
     }
 
+    /// Whether it replaces what an isolate knows itself: the later outcome does. While all goes
+    /// well the shared record does in any case: outcomes are put only when something failed, so
+    /// it is older than each one's own, and it alone says whose turn it is.
+    pub(super) fn is_news_to(&self, own: &Self) -> bool {
+        self.at >= own.at || self.fails == 0 && own.fails == 0
+    }
+
     /// Whether it tells of a failure young enough that waiting is pointless.
     pub(super) fn is_known_failure(&self, now: EdgeMillis) -> bool {
-        self.fails > 0 && now.ms_since(self.at) < KNOWN_FOR_MS
+        let is_over = now.ms_since(self.at) >= KNOWN_FOR_MS;
+        let is_of_a_wrong_clock = self.at.ms_since(now) > KNOWN_FOR_MS;
+        self.fails > 0 && !is_over && !is_of_a_wrong_clock
+    }
+
+    /// Whether who must wait `patience_ms` longer than the last prober may not fetch yet.
+    pub(super) fn is_held_off(&self, patience_ms: u64, now: EdgeMillis) -> bool {
+        self.retry_at.plus_ms(patience_ms).is_ahead_within(RETRY_MS + patience_ms, now)
     }
 
     /// Whether another isolate than `me` is fetching.
     pub(super) fn is_claimed_by_other(&self, me: u64, now: EdgeMillis) -> bool {
-        // A claim from far ahead comes of a clock that is wrong, and would bind for too long.
-        self.by != me && now < self.until && self.until.ms_since(now) <= CLAIM_MS
+        self.by != me && self.until.is_ahead_within(CLAIM_MS, now)
     }
 
     /// How much later than the keeper `me` may go: the lot stays the same for one outcome.

@@ -8,7 +8,7 @@ use pricecast_core::{Snapshot, UnixMillis};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::{Event, World, stamp};
+use super::{Event, Setting, World, stamp};
 
 /// What an isolate keeps and what the shared cache stores.
 type Copy = (CopyMeta, Snapshot);
@@ -57,9 +57,9 @@ pub(crate) struct DataCentre {
 }
 
 impl DataCentre {
-    pub(crate) fn new(rng: &mut StdRng) -> Self {
+    pub(crate) fn new(rng: &mut StdRng, setting: &Setting) -> Self {
         let skew_ms = rng.random_range(-3_000..=3_000);
-        let isolates = (0..rng.random_range(1..=5))
+        let isolates = (0..setting.isolates.unwrap_or_else(|| rng.random_range(1..=5)))
             .map(|id| Isolate {
                 cache: EdgeCache::new(EdgePolicy::default(), id + 1, 1),
                 life: 0,
@@ -68,7 +68,7 @@ impl DataCentre {
             .collect();
         Self {
             isolates,
-            has_shared_cache: rng.random_bool(0.9),
+            has_shared_cache: !setting.has_faults || rng.random_bool(0.9),
             snap: Shared::new(),
             turn: Shared::new(),
         }
@@ -111,7 +111,8 @@ impl World {
                 self.checks.note_unavailable(self.now, isolate, has_shared);
             }
         }
-        let pause = self.between(20, 400);
+        let (least, most) = self.setting.pause_ms;
+        let pause = self.between(least, most);
         let next = self.now + pause;
         self.after(pause, Event::Request { isolate, life, since: next });
     }

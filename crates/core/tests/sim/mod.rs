@@ -76,9 +76,22 @@ pub(crate) enum Fault {
     OriginHangs,
 }
 
+/// What kind of world it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) length_ms: u64,
+    /// How many isolates the data centre has; by lot if not given.
+    pub(crate) isolates: Option<u64>,
+    /// Pause between two requests to one isolate, at least and at most.
+    pub(crate) pause_ms: (u64, u64),
+    /// Whether things break.
+    pub(crate) has_faults: bool,
+}
+
 /// The world.
 pub(crate) struct World {
     pub(crate) now: u64,
+    pub(crate) setting: Setting,
     pub(crate) rng: StdRng,
     queue: BTreeMap<(u64, u64), Event>,
     next_event: u64,
@@ -100,11 +113,12 @@ pub(crate) fn stamp(now: u64) -> UnixMillis {
 
 impl World {
     /// Runs one timeline of `length_ms` with faults; every promise is checked at every answer.
-    pub(crate) fn run(seed: u64, length_ms: u64) -> Checks {
+    pub(crate) fn run(seed: u64, setting: Setting) -> Checks {
         let mut rng = StdRng::seed_from_u64(seed);
-        let edge = DataCentre::new(&mut rng);
+        let edge = DataCentre::new(&mut rng, &setting);
         let mut world = Self {
             now: 0,
+            setting,
             kraken: KrakenVenue::new(),
             coinbase: CoinbaseVenue::new(),
             origin: None,
@@ -120,13 +134,13 @@ impl World {
         };
         world.begin();
         while let Some(((at, _), event)) = world.queue.pop_first() {
-            if at > length_ms {
+            if at > setting.length_ms {
                 break;
             }
             world.now = at;
             world.happen(event);
         }
-        world.checks.finish(length_ms);
+        world.checks.finish(setting.length_ms);
         world.checks
     }
 
@@ -140,7 +154,9 @@ impl World {
         for isolate in 0..self.edge.isolates() {
             self.after(1_000, Event::Request { isolate, life: 0, since: 1_000 });
         }
-        self.after(12_000, Event::Fault);
+        if self.setting.has_faults {
+            self.after(12_000, Event::Fault);
+        }
     }
 
     pub(crate) fn after(&mut self, ms: u64, event: Event) {

@@ -69,7 +69,6 @@ impl World {
     pub(crate) fn kill_origin(&mut self, down_ms: u64) {
         if self.origin.take().is_some() {
             self.kraken.connection = None;
-            self.checks.note_killed();
             self.after(down_ms, Event::OriginStart);
         }
     }
@@ -95,12 +94,11 @@ impl World {
             return self.after(wait_ms, Event::Connect { run });
         }
         origin.budget.note_attempt(now);
-        self.checks.note_connection(self.now);
         if self.kraken.refuses {
             self.tell(SourceEvent::Kraken(KrakenEvent::Disconnected(SourceReason::Disconnected)));
             return self.reconnect_later(run);
         }
-        let connection = self.checks.connections();
+        let connection = self.checks.next_connection();
         self.kraken.connection = Some(connection);
         let connected_at = self.now;
         if let Some(origin) = self.with_origin(run) {
@@ -183,7 +181,6 @@ impl World {
         if !origin.breaker.allows(now, any_live) {
             return self.after(250, Event::Poll { run });
         }
-        self.checks.note_poll(self.now);
         let sent_at = self.now;
         let (latency_ms, answer) = if self.coinbase.hangs {
             (POLL_TIMEOUT_MS, None)
@@ -214,7 +211,6 @@ impl World {
                 products: products(&answer, now),
             },
         }));
-        self.checks.note_polled();
         self.after((sent_at + 1_000).saturating_sub(now), Event::Poll { run });
     }
 
