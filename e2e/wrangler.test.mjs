@@ -12,11 +12,15 @@ import { Program } from './harness/process.mjs';
 import { startStub } from './harness/stub.mjs';
 import { until } from './harness/until.mjs';
 
+/** It builds the Worker first, should that have changed since. */
+const START_LIMIT_MS = 180_000;
+
 /** wrangler with these arguments, and nothing of this machine's own settings. */
 function wrangler(t, args) {
   const folder = freshFolder(t, 'wrangler');
   return new Program(t, {
     name: 'wrangler',
+    startLimitMs: START_LIMIT_MS,
     command: [process.execPath, path.join(root, 'node_modules/wrangler/bin/wrangler.js'), ...args],
     env: {
       WRANGLER_SEND_METRICS: 'false',

@@ -25,8 +25,9 @@ function changed() {
 export class Program {
   #child;
 
-  constructor(t, { name, command, env = {} }) {
+  constructor(t, { name, command, env = {}, startLimitMs = START_LIMIT_MS }) {
     this.name = name;
+    this.startLimitMs = startLimitMs;
     this.logFile = path.join(freshFolder(t, name), `${name}.log`);
     this.#child = new Child({ name, command, env }, { logFile: this.logFile, root, onExit: (reason) => this.#ended(reason) });
     cleanup(t, () => this.stop());
@@ -41,7 +42,7 @@ export class Program {
     running.add(this.#child);
     changed();
     const isUp = () => this.log().slice(seen).match(ready) ?? this.exit;
-    const match = await until(`${this.name} is up`, START_LIMIT_MS, isUp).catch((error) => error.message);
+    const match = await until(`${this.name} is up`, this.startLimitMs, isUp).catch((error) => error.message);
     if (typeof match === 'string') throw new Error(`${this.name} did not start: ${match}; the end of its log:\n${this.#child.tail()}`);
     return match;
   }

@@ -1,13 +1,16 @@
 // Waiting for conditions. Nothing in these tests sleeps for a time and hopes.
 
+import { AssertionError } from 'node:assert/strict';
+
 const LOOK_AGAIN_MS = 20;
 
 /** For loops that look again; never to give something time to happen. */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * The first truthy value of `condition()`. A condition that throws is not true yet. After
- * `limitMs` it fails and says what was awaited, and what was last seen.
+ * The first truthy value of `condition()`. A condition that throws is not true yet, but what it
+ * asserts must hold each time. After `limitMs` it fails and says what was awaited, and what was
+ * last seen.
  */
 export async function until(what, limitMs, condition) {
   const end = Date.now() + limitMs;
@@ -17,6 +20,7 @@ export async function until(what, limitMs, condition) {
       last = await condition();
       if (last) return last;
     } catch (error) {
+      if (error instanceof AssertionError) throw error;
       last = error.message;
     }
     if (Date.now() >= end) {
