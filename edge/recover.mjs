@@ -24,8 +24,9 @@ export function worker(App) {
   const runUntilLost = async (request, env, ctx) => {
     // Begun first: where the last panic is not cleared away yet, this replaces the instance.
     const response = run(request, env, ctx);
-    const { instanceId } = state;
-    const isLost = () => state.criticalError || state.instanceId !== instanceId;
+    const instanceId = state?.instanceId;
+    // Without that state nothing can be seen of a panic; everything else still works.
+    const isLost = () => state?.criticalError || state?.instanceId !== instanceId;
     let timer;
     const lost = new Promise((resolve) => {
       timer = setInterval(() => isLost() && resolve(), LOOK_MS);
@@ -49,7 +50,12 @@ export function worker(App) {
     }
     return new Response(FAILED, {
       status: 500,
-      headers: { 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' },
+      headers: {
+          'content-type': 'application/problem+json; charset=utf-8',
+          'cache-control': 'no-store',
+          'access-control-allow-origin': '*',
+          'x-content-type-options': 'nosniff',
+        },
     });
   };
 

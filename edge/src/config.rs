@@ -105,12 +105,12 @@ impl EdgeConfig {
     /// The cache policy that follows from it. With a cache in front, ages add up, so this one
     /// holds copies for less.
     #[must_use]
-    pub(crate) const fn policy(&self) -> EdgePolicy {
+    pub(crate) fn policy(&self) -> EdgePolicy {
         let hold_ms = self.client_max_age.hold_ms();
         if self.cache_in_front {
             EdgePolicy { soft_ms: 300, hard_ms: 500, hold_ms: hold_ms + CDN_HOLD_MS }
         } else {
-            EdgePolicy { soft_ms: 1_000, hard_ms: 2_000, hold_ms }
+            EdgePolicy { hold_ms, ..EdgePolicy::default() }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pricecast_core::cache_policy::EdgeMillis;
+use pricecast_core::cache_policy::{EdgeMillis, WAIT_MAX_MS};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Delay, Env, web_sys};
 
@@ -16,6 +16,8 @@ use crate::{clock, hot, memory, refresh};
 
 /// Between two looks: short enough to add little, long enough that a herd of waiters costs little.
 const LOOK_AGAIN_MS: u64 = 25;
+/// Looks after which a wait is over, whatever a clock that was set back makes of it.
+const LOOKS_MAX: u64 = WAIT_MAX_MS / LOOK_AGAIN_MS;
 /// Spread of it, so that a herd does not look in step.
 const LOOK_AGAIN_SPREAD_MS: f64 = 15.0;
 
@@ -32,9 +34,14 @@ pub(crate) async fn handle(
     let asked = Asked::of(&request);
     let came_at = clock::now();
     let mut waited = Waited::default();
+    let mut looks = 0;
     loop {
         let now = clock::now();
         waited.ms = now.ms_since(came_at);
+        if looks >= LOOKS_MAX {
+            waited.ms = waited.ms.max(WAIT_MAX_MS);
+        }
+        looks += 1;
         let Step { answer, refresh, hot } = match step(env, &asked, now, &mut waited) {
             Ok(step) => step,
             Err(answer) => return response(&answer),

@@ -2,7 +2,7 @@
 //! putting in between. Runs in `wait_until`, so that it outlives the client who caused it.
 
 use futures_util::future::join;
-use pricecast_core::cache_policy::{Attempt, CopyMeta, Flight, NextStep, Settled};
+use pricecast_core::cache_policy::{Attempt, CopyMeta, Flight, NextStep, Settled, Turn};
 use worker::{console_log, console_warn};
 
 use crate::clock::{jitter, now};
@@ -22,9 +22,27 @@ pub(crate) async fn run(flight: Flight, base: String) {
     let (now, jitter) = (now(), jitter());
     let step = with_loaded(|isolate| isolate.cache.settle_turn(flight, now, turn, jitter));
     if let Some(NextStep::Fetch { claim, attempt }) = step {
-        let fetch = fetch_until_settled(flight, &config, &shared, attempt);
-        join(shared.put_turn(&claim), fetch).await;
+        let fetch = fetch_until_settled(flight, &config, attempt);
+        // The outcome is put after the claim, or the claim might land last and hide it.
+        let ((), outcome) = join(shared.put_turn(&claim), fetch).await;
+        put(&shared, outcome).await;
     }
+}
+
+async fn put(shared: &SharedCache, outcome: Outcome) {
+    if let Some(raw) = outcome.snap {
+        shared.put_snap(&raw).await;
+    }
+    if let Some(turn) = outcome.turn {
+        shared.put_turn(&turn).await;
+    }
+}
+
+/// What a fetch leaves for the others of the data centre.
+#[derive(Default)]
+struct Outcome {
+    snap: Option<RawCopy>,
+    turn: Option<Turn>,
 }
 
 fn settle_snap(flight: Flight, config: &EdgeConfig, snap: Option<RawCopy>) -> Option<NextStep> {
@@ -37,9 +55,8 @@ fn settle_snap(flight: Flight, config: &EdgeConfig, snap: Option<RawCopy>) -> Op
 async fn fetch_until_settled(
     mut flight: Flight,
     config: &EdgeConfig,
-    shared: &SharedCache,
     mut attempt: Attempt,
-) {
+) -> Outcome {
     loop {
         let (raw, answer) = match origin::fetch(config, attempt).await {
             Ok(raw) => {
@@ -50,17 +67,9 @@ async fn fetch_until_settled(
         };
         match settle_fetch(&mut flight, attempt, answer) {
             Some(Settled::TryNext(next)) => attempt = next,
-            Some(Settled::Failed { turn }) => return shared.put_turn(&turn).await,
-            Some(Settled::Adopted { turn }) => {
-                if let Some(raw) = raw {
-                    shared.put_snap(&raw).await;
-                }
-                if let Some(turn) = turn {
-                    shared.put_turn(&turn).await;
-                }
-                return;
-            }
-            Some(Settled::Overtaken) | None => return,
+            Some(Settled::Failed { turn }) => return Outcome { snap: None, turn: Some(turn) },
+            Some(Settled::Adopted { turn }) => return Outcome { snap: raw, turn },
+            Some(Settled::Overtaken) | None => return Outcome::default(),
         }
     }
 }

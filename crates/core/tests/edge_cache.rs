@@ -1,7 +1,7 @@
 //! The edge policy as a table: what one isolate answers, when it fetches, and what it tells the
 //! others of its data centre. Both sides of every threshold.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pricecast_core::cache_policy::{
     CopyMeta, Decision, EdgeCache, EdgeMillis, EdgePolicy, Flight, NextStep, Served, Settled, Turn,

@@ -29,6 +29,8 @@ pub(crate) struct Checks {
     frozen: BTreeMap<usize, (u64, Option<u64>)>,
     trouble_until: u64,
     connections: u64,
+    coinbase_answered_at: u64,
+    coinbase_answers_since: u64,
     pub(crate) fetches: Vec<u64>,
     evictions: u64,
     pub(crate) answers: u64,
@@ -49,6 +51,8 @@ impl Checks {
             frozen: BTreeMap::new(),
             trouble_until: 0,
             connections: 0,
+            coinbase_answered_at: 0,
+            coinbase_answers_since: 0,
             fetches: vec![],
             evictions: 0,
             answers: 0,
@@ -116,6 +120,9 @@ impl Checks {
             let left_ms = (now + HOLD_MS).saturating_sub(last_had);
             let is_current = last_had == now;
             if point.source == Source::Kraken && self.is_frozen(index, now) {
+                if !self.can_compare(now) {
+                    continue;
+                }
                 let off_bp = path.closest_bp(price, now.saturating_sub(FROZEN_FOR_MS), now);
                 assert!(
                     off_bp <= FROZEN_BP,
@@ -159,6 +166,19 @@ impl Checks {
 
     pub(crate) fn note_fetch(&mut self, now: u64) {
         self.fetches.push(now);
+    }
+
+    pub(crate) fn note_coinbase_answered(&mut self, now: u64) {
+        if now - self.coinbase_answered_at > 2_500 {
+            self.coinbase_answers_since = now;
+        }
+        self.coinbase_answered_at = now;
+    }
+
+    /// A frozen symbol can only be found by comparing.
+    fn can_compare(&self, now: u64) -> bool {
+        now - self.coinbase_answered_at <= 2_500
+            && now - self.coinbase_answers_since >= FROZEN_FOR_MS
     }
 
     /// The number of the next connection to Kraken.

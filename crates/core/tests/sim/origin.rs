@@ -204,6 +204,9 @@ impl World {
         if is_tripped != was_tripped {
             self.tell(SourceEvent::Coinbase(CoinbaseEvent::BreakerOpen(is_tripped)));
         }
+        if answer.is_some() {
+            self.checks.note_coinbase_answered(now);
+        }
         self.tell(SourceEvent::Coinbase(match answer {
             None => CoinbaseEvent::Failed(SourceReason::Failing),
             Some(answer) => CoinbaseEvent::Answered {

@@ -208,6 +208,8 @@ impl Session {
         if self.resubscribe_all_at.is_some_and(|due| now >= due) {
             self.resubscribe_all_at = None;
             self.resubscribed_all_at = Some(now);
+            // Said again: only from here on is nothing confirmed before its snapshot.
+            self.events.push_back(KrakenEvent::Undecodable);
             self.resubscribe(now, &self.subscriptions.wanted());
         }
         if self.answered_at.is_some()
