@@ -32,6 +32,7 @@ do_wasm_bindgen() {
     # Not --locked: its lock file may name a crate version that a registry mirror does not hold.
     install_crate wasm-bindgen-cli "$(wasm_bindgen_version)"
   fi
+  rm -rf "$setup_dir/download"
 }
 
 help_wasm_bindgen() { help_cargo_tool; }
@@ -62,8 +63,7 @@ download_wasm_bindgen() {
       --output "$folder/$name.tar.gz" \
       "https://github.com/wasm-bindgen/wasm-bindgen/releases/download/$version/$name.tar.gz" &&
     tar -xzf "$folder/$name.tar.gz" -C "$folder" &&
-    mv "$folder/$name/wasm-bindgen" "$setup_dir/bin/wasm-bindgen" &&
-    rm -rf "$folder"
+    mv "$folder/$name/wasm-bindgen" "$setup_dir/bin/wasm-bindgen"
 }
 
 # install_crate NAME VERSION [cargo's flags]: into the project's own folder, by the default toolchain.
