@@ -21,12 +21,14 @@ class Origin {
   #port = 0;
 
   constructor(t, market, env) {
+    const folder = freshFolder(t, 'state');
     this.#program = new Program(t, {
       name: 'origin',
       command: [binary('pricecast-origin')],
+      cwd: folder,
       env: {
         PRICECAST_METRICS__LISTEN: '127.0.0.1:0',
-        PRICECAST_STATE_DIR: path.join(freshFolder(t, 'state'), 'state'),
+        PRICECAST_STATE_DIR: path.join(folder, 'state'),
         ...market.originEnv,
         ...env,
       },

@@ -25,11 +25,11 @@ function changed() {
 export class Program {
   #child;
 
-  constructor(t, { name, command, env = {}, startLimitMs = START_LIMIT_MS }) {
+  constructor(t, { name, command, cwd, env = {}, startLimitMs = START_LIMIT_MS }) {
     this.name = name;
     this.startLimitMs = startLimitMs;
     this.logFile = path.join(freshFolder(t, name), `${name}.log`);
-    this.#child = new Child({ name, command, env }, { logFile: this.logFile, root, onExit: (reason) => this.#ended(reason) });
+    this.#child = new Child({ name, command, cwd, env }, { logFile: this.logFile, root, onExit: (reason) => this.#ended(reason) });
     cleanup(t, () => this.stop());
   }
 

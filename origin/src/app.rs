@@ -85,7 +85,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let shared = Shared::new(&config);
-    let state = StateDir::new(&config.state_dir);
+    let state = StateDir::new(&config.state_dir, config.is_real_market());
     let last = load(&state, &shared.clock);
     announce(&config, &listeners)?;
 

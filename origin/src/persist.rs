@@ -52,22 +52,24 @@ impl Persist {
                 continue;
             };
             if version != saved {
-                saved = version;
                 let writer = self.clone();
                 // A slow disk must not hold up a worker thread.
-                let _ = tokio::task::spawn_blocking(move || writer.save_now()).await;
+                if let Ok(true) = tokio::task::spawn_blocking(move || writer.save_now()).await {
+                    saved = version;
+                }
             }
         }
     }
 
-    /// Writes at once, in this thread.
-    pub fn save_now(&self) {
+    /// Writes at once, in this thread. Returns whether there is nothing left to write.
+    pub fn save_now(&self) -> bool {
         let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(snapshot) = self.store.snapshot() else { return };
+        let Some(snapshot) = self.store.snapshot() else { return true };
         let outcome = self.state.save(&snapshot, self.clock.now());
         self.metrics.state_write(outcome.is_ok());
         let path = self.state.path().display();
-        let is_news = self.health.note(outcome.is_ok());
+        let is_written = outcome.is_ok();
+        let is_news = self.health.note(is_written);
         match outcome {
             Err(error) if is_news => {
                 warn!(error = %error, "write last known prices to {path}: {error}; serving goes on");
@@ -75,5 +77,6 @@ impl Persist {
             Ok(()) if is_news => info!("last known prices are written to {path} again"),
             _ => {}
         }
+        is_written
     }
 }

@@ -74,16 +74,28 @@ fn what_is_in_force_can_be_printed_and_used_again() {
     let first = run(program()
         .current_dir(&directory)
         .arg("--print-config")
-        .env("PRICECAST_HTTP__DRAIN", "3s")
-        .env("PRICECAST_ACCESS__SECRETS", "canary"));
+        .env("PRICECAST_HTTP__DRAIN", "3s"));
     assert_eq!(first.status.code(), Some(0));
-    assert!(
-        text(&first.stdout).contains("drain = \"3s\"") && !text(&first.stdout).contains("canary")
-    );
+    assert!(text(&first.stdout).contains("drain = \"3s\""));
     std::fs::write(directory.path().join("pricecast.toml"), &first.stdout).unwrap();
     let second = run(program().current_dir(&directory).arg("--print-config"));
     assert_eq!(text(&second.stdout), text(&first.stdout));
     assert_eq!(run(program().current_dir(&directory).arg("--check")).status.code(), Some(0));
+}
+
+#[test]
+fn a_printed_configuration_shows_no_secret_and_its_placeholder_is_taken_for_none() {
+    let directory = tempdir().unwrap();
+    let first = run(program()
+        .current_dir(&directory)
+        .arg("--print-config")
+        .env("PRICECAST_ACCESS__SECRETS", "canary"));
+    assert_eq!(first.status.code(), Some(0));
+    assert!(!text(&first.stdout).contains("canary"));
+    std::fs::write(directory.path().join("pricecast.toml"), &first.stdout).unwrap();
+    let second = run(program().current_dir(&directory).arg("--check"));
+    assert_eq!(second.status.code(), Some(64));
+    assert!(text(&second.stderr).contains("write the secret itself"), "{}", text(&second.stderr));
 }
 
 #[test]

@@ -53,7 +53,7 @@ async fn a_crash_loses_neither_the_prices_nor_the_order_of_epochs() {
     let state = tempdir().unwrap();
     let origin = Origin::start(&sim, &state, "").await;
     let before = origin.live().await;
-    let file = origin.state_dir.join("prices.v1.json");
+    let file = origin.state_dir.join("prices.v1.custom.json");
     let deadline = Instant::now() + 3 * SECOND;
     while !file.exists() {
         assert!(Instant::now() < deadline, "never written");
@@ -74,13 +74,12 @@ async fn a_damaged_file_is_put_aside_and_the_origin_starts_without_it() {
     let state = tempdir().unwrap();
     let directory = state.path().join("state");
     std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join("prices.v1.json"), "{\"prices\":").unwrap();
+    std::fs::write(directory.join("prices.v1.custom.json"), "{\"prices\":").unwrap();
     let origin = Origin::start(&sim, &state, "").await;
     origin.live().await;
-    let kept = std::fs::read_dir(&directory)
-        .unwrap()
-        .filter_map(Result::ok)
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("prices.v1.json.unusable-"));
+    let kept = std::fs::read_dir(&directory).unwrap().filter_map(Result::ok).any(|entry| {
+        entry.file_name().to_string_lossy().starts_with("prices.v1.custom.json.unusable-")
+    });
     assert!(kept);
     origin.end().await.unwrap();
 }

@@ -7,6 +7,9 @@ import readline from 'node:readline';
 
 const TAIL_LINES = 15;
 
+/** The environment without what would configure the origin by accident. */
+const ordinary = (env) => Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('PRICECAST_')));
+
 export class Child {
   #process;
   #closed = Promise.resolve();
@@ -28,8 +31,8 @@ export class Child {
     const [command, ...args] = this.spec.command;
     const log = createWriteStream(this.logFile, { flags: 'a' });
     const child = spawn(command, args, {
-      cwd: this.root,
-      env: { ...process.env, ...this.spec.env },
+      cwd: this.spec.cwd ?? this.root,
+      env: { ...ordinary(process.env), ...this.spec.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

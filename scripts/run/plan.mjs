@@ -55,6 +55,8 @@ export function plan(env, root) {
   const origin = {
     name: 'origin',
     command: [release('pricecast-origin')],
+    // Not the project's folder: a pricecast.toml there is for another purpose.
+    cwd: folder,
     env: {
       PRICECAST_HTTP__LISTEN: `127.0.0.1:${ports.ORIGIN_PORT}`,
       PRICECAST_METRICS__LISTEN: `127.0.0.1:${ports.METRICS_PORT}`,

@@ -1,7 +1,7 @@
 //! Seeded random timelines of the whole path, venue to client, with faults; the six promises
 //! are asserted at every answer against the timeline's own truth.
 //!
-//! `PRICECAST_SIM_SEEDS=10000` runs more seeds, `PRICECAST_SIM_SEED=17` one alone.
+//! `SIM_SEEDS=10000` runs more seeds, `SIM_SEED=17` one alone.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,9 +20,9 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn the_six_promises_hold_in_every_timeline() {
-    let seeds = match number("PRICECAST_SIM_SEED") {
+    let seeds = match number("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("PRICECAST_SIM_SEEDS").unwrap_or(SEEDS),
+        None => 0..number("SIM_SEEDS").unwrap_or(SEEDS),
     };
     let (mut answers, mut fresh, mut flagged, mut fallback, mut oldest_ms) = (0, 0, 0, 0, 0);
     for seed in seeds.clone() {

@@ -10,6 +10,7 @@ use pricecast_wire::headers::ClientMaxAge;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
+use super::SECRET_PLACEHOLDER;
 use super::reader::Reader;
 use super::value::{Parsed, Value};
 use super::{
@@ -59,7 +60,9 @@ pub(super) fn read(reader: &mut Reader) -> Config {
                 within(value.duration("10s")?, DRAIN)
             }),
         },
-        metrics: MetricsConfig { listen: reader.take("metrics.listen", loopback(9090), listen) },
+        metrics: MetricsConfig {
+            listen: reader.take("metrics.listen", loopback(9090), loopback_only),
+        },
         access: AccessConfig { secrets: reader.take("access.secrets", Vec::new(), secrets) },
         kraken: KrakenConfig {
             url: reader.take("kraken.url", real(KRAKEN_URL), |value| {
@@ -132,6 +135,17 @@ fn level(value: &Value) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+fn loopback_only(value: &Value) -> Parsed<SocketAddr> {
+    let address = listen(value)?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "is {address}, but metrics have no secret: keep them on loopback, e.g. \"127.0.0.1:9090\""
+        ))
+    }
+}
+
 fn listen(value: &Value) -> Parsed<SocketAddr> {
     let text = value.text()?;
     text.parse().map_err(|_| "is not ip:port, e.g. \"127.0.0.1:8080\"".to_owned())
@@ -150,6 +164,11 @@ fn secrets(value: &Value) -> Parsed<Vec<Secret>> {
     let is_usable = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     if !list.iter().all(is_usable) {
         return Err("may hold only visible ASCII without spaces, e.g. 32 hex digits".to_owned());
+    }
+    if list.iter().any(|text| text == SECRET_PLACEHOLDER) {
+        return Err(format!(
+            "is {SECRET_PLACEHOLDER:?}, which --print-config shows in place of a secret; write the secret itself"
+        ));
     }
     Ok(list.into_iter().map(Secret).collect())
 }

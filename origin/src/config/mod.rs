@@ -27,6 +27,9 @@ pub const KRAKEN_URL: &str = "wss://ws.kraken.com/v2";
 /// Coinbase's own address.
 pub const COINBASE_URL: &str = "https://api.coinbase.com/";
 
+/// What `--print-config` shows in place of a secret.
+const SECRET_PLACEHOLDER: &str = "***";
+
 /// Everything the origin can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

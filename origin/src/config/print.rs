@@ -15,7 +15,7 @@ pub(super) fn to_toml(config: &Config) -> String {
         Cors::Any => vec!["*".to_owned()],
         Cors::Listed(list) => list.clone(),
     };
-    let secrets = vec!["***".to_owned(); config.access.secrets.len()];
+    let secrets = vec![super::SECRET_PLACEHOLDER.to_owned(); config.access.secrets.len()];
     let max_age_s = match http.client_max_age {
         ClientMaxAge::NoStore => "0",
         ClientMaxAge::OneSecond => "1",

@@ -11,12 +11,14 @@ use pricecast_wire::{ParseError, parse, render};
 
 /// Its name carries the major version of the contract: a later one writes another file.
 const FILE_NAME: &str = "prices.v1.json";
-const TEMPORARY_NAME: &str = "prices.v1.json.tmp";
+/// That of a market that is not the real one: its prices must never come back as real ones.
+const CUSTOM_FILE_NAME: &str = "prices.v1.custom.json";
 
 /// Where the file lives.
 #[derive(Clone, Debug)]
 pub struct StateDir {
     path: PathBuf,
+    file_name: &'static str,
 }
 
 /// What was found at the start.
@@ -47,10 +49,11 @@ pub enum StateError {
 }
 
 impl StateDir {
-    /// The directory at `path`; it need not exist yet.
+    /// The directory at `path`; it need not exist yet. Each kind of market has its own file.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    pub fn new(path: impl Into<PathBuf>, is_real_market: bool) -> Self {
+        let file_name = if is_real_market { FILE_NAME } else { CUSTOM_FILE_NAME };
+        Self { path: path.into(), file_name }
     }
 
     /// The directory.
@@ -62,13 +65,13 @@ impl StateDir {
     /// Reads the last known prices. `now_ms` only names a file that is put aside.
     #[must_use]
     pub fn load(&self, now: UnixMillis) -> Found {
-        let file = self.path.join(FILE_NAME);
+        let file = self.path.join(self.file_name);
         let read = fs::read(&file).map_err(StateError::from);
         match read.and_then(|body| Ok(parse(&body)?)) {
             Ok(snapshot) => Found::Snapshot(Box::new(snapshot)),
             Err(StateError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
             Err(error) => {
-                let aside = self.path.join(format!("{FILE_NAME}.unusable-{now}"));
+                let aside = self.path.join(format!("{}.unusable-{now}", self.file_name));
                 let kept_as = fs::rename(&file, &aside).ok().map(|()| aside);
                 Found::Unusable { error, kept_as }
             }
@@ -81,11 +84,11 @@ impl StateDir {
     /// When the directory cannot be made or written.
     pub fn save(&self, snapshot: &Snapshot, now: UnixMillis) -> io::Result<()> {
         fs::create_dir_all(&self.path)?;
-        let temporary = self.path.join(TEMPORARY_NAME);
+        let temporary = self.path.join(format!("{}.tmp", self.file_name));
         let mut file = File::create(&temporary)?;
         file.write_all(render(snapshot, now).as_bytes())?;
         file.sync_all()?;
-        fs::rename(&temporary, self.path.join(FILE_NAME))?;
+        fs::rename(&temporary, self.path.join(self.file_name))?;
         // The name itself is on the disk only once the directory is.
         if let Ok(directory) = File::open(&self.path) {
             let _ = directory.sync_all();
@@ -122,7 +125,7 @@ mod tests {
 
     fn empty() -> (tempfile::TempDir, StateDir) {
         let directory = tempfile::tempdir().unwrap();
-        let state = StateDir::new(directory.path().join("made/when/needed"));
+        let state = StateDir::new(directory.path().join("made/when/needed"), true);
         (directory, state)
     }
 
@@ -135,6 +138,15 @@ mod tests {
             let Found::Snapshot(found) = state.load(at(9)) else { panic!("not found") };
             assert_eq!(*found, snapshot(seq, at(0)));
         }
+    }
+
+    #[test]
+    fn prices_of_another_market_never_come_back_as_real_ones() {
+        let (_directory, real) = empty();
+        let custom = StateDir::new(real.path(), false);
+        custom.save(&snapshot(1, at(0)), at(0)).unwrap();
+        assert!(matches!(real.load(at(0)), Found::Nothing));
+        assert!(matches!(custom.load(at(0)), Found::Snapshot(_)));
     }
 
     #[test]
@@ -153,7 +165,7 @@ mod tests {
     fn a_half_written_file_never_takes_the_place_of_the_last_good_one() {
         let (_directory, state) = empty();
         state.save(&snapshot(1, at(0)), at(0)).unwrap();
-        fs::write(state.path().join(TEMPORARY_NAME), "{\"pri").unwrap();
+        fs::write(state.path().join("prices.v1.json.tmp"), "{\"pri").unwrap();
         assert!(matches!(state.load(at(0)), Found::Snapshot(_)));
     }
 
@@ -162,7 +174,7 @@ mod tests {
         let (directory, _) = empty();
         let file = directory.path().join("a file");
         fs::write(&file, "").unwrap();
-        assert!(StateDir::new(file.join("below")).save(&snapshot(1, at(0)), at(0)).is_err());
+        assert!(StateDir::new(file.join("below"), true).save(&snapshot(1, at(0)), at(0)).is_err());
     }
 
     #[test]

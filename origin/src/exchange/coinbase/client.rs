@@ -75,6 +75,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(Policy::none())
+            // As the socket to Kraken: a proxy of the environment would decide what is a price.
+            .no_proxy()
             .timeout(TOTAL_TIMEOUT)
             .user_agent(crate::USER_AGENT)
             .build()?;

@@ -22,8 +22,8 @@ pub enum Ended {
     Lost {
         /// When the first subscription was answered, if any was.
         answered_at: Option<UnixMillis>,
-        /// Whether the engine traded, as far as it had said.
-        was_trading: bool,
+        /// Whether the engine traded; `None` if the connection never said.
+        was_trading: Option<bool>,
     },
     /// It could not be made.
     Failed,
@@ -39,12 +39,19 @@ pub enum Ended {
 pub struct Reconnect {
     attempt: u32,
     bans: u32,
+    /// The engine said that it does not trade, and has not said otherwise since.
+    is_in_maintenance: bool,
     budget: ConnectionBudget,
 }
 
 impl Default for Reconnect {
     fn default() -> Self {
-        Self { attempt: 0, bans: 0, budget: ConnectionBudget::new(ATTEMPTS_MAX, WINDOW_MS) }
+        Self {
+            attempt: 0,
+            bans: 0,
+            is_in_maintenance: false,
+            budget: ConnectionBudget::new(ATTEMPTS_MAX, WINDOW_MS),
+        }
     }
 }
 
@@ -68,8 +75,8 @@ impl Reconnect {
                 if answered_at.is_some_and(|at| now.ms_since(at) >= HEALTHY_MS) {
                     self.attempt = 0;
                 }
-                let floor_ms = if was_trading { 0 } else { MAINTENANCE_MS };
-                self.backoff_ms(jitter).max(floor_ms)
+                self.is_in_maintenance = !was_trading.unwrap_or(!self.is_in_maintenance);
+                self.backoff_ms(jitter)
             }
             Ended::Failed => self.backoff_ms(jitter),
             Ended::Banned { retry_after_ms } => self.ban_ms(retry_after_ms, jitter),
@@ -80,7 +87,7 @@ impl Reconnect {
     fn backoff_ms(&mut self, jitter: f64) -> u64 {
         let delay_ms = backoff_delay_ms(self.attempt, jitter);
         self.attempt = self.attempt.saturating_add(1);
-        delay_ms
+        if self.is_in_maintenance { delay_ms.max(MAINTENANCE_MS) } else { delay_ms }
     }
 
     /// What was asked for, or what a ban is likely to last; and a little more, so that several
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
 
     const ALMOST_ONE: f64 = 0.999_999;
-    const LOST: Ended = Ended::Lost { answered_at: None, was_trading: true };
+    const LOST: Ended = Ended::Lost { answered_at: None, was_trading: Some(true) };
 
     fn at(ms: u64) -> UnixMillis {
         UnixMillis::from_ms(1_000_000 + ms)
@@ -120,7 +127,7 @@ mod tests {
             for _ in 0..2 {
                 let _ = reconnect.next_attempt_at(at(0), LOST, ALMOST_ONE);
             }
-            let ended = Ended::Lost { answered_at: Some(at(0)), was_trading: true };
+            let ended = Ended::Lost { answered_at: Some(at(0)), was_trading: Some(true) };
             let now = at(healthy_ms);
             assert_eq!(reconnect.next_attempt_at(now, ended, ALMOST_ONE).ms_since(now), wait_ms);
         }
@@ -129,8 +136,11 @@ mod tests {
     #[test]
     fn out_of_maintenance_it_never_comes_back_within_five_seconds() {
         let mut reconnect = Reconnect::default();
-        let ended = Ended::Lost { answered_at: Some(at(0)), was_trading: false };
-        assert_eq!(reconnect.next_attempt_at(at(100), ended, 0.0), at(5_100));
+        let lost = |was_trading| Ended::Lost { answered_at: Some(at(0)), was_trading };
+        for ended in [lost(Some(false)), Ended::Failed, lost(None)] {
+            assert_eq!(reconnect.next_attempt_at(at(100), ended, 0.0), at(5_100), "{ended:?}");
+        }
+        assert_eq!(reconnect.next_attempt_at(at(100), lost(Some(true)), 0.0), at(100));
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub struct Session {
     /// When every symbol is to be subscribed anew.
     resubscribe_all_at: Option<UnixMillis>,
     resubscribed_all_at: Option<UnixMillis>,
-    is_trading: bool,
+    is_trading: Option<bool>,
     called_at: UnixMillis,
     events: VecDeque<KrakenEvent>,
     outgoing: VecDeque<String>,
@@ -123,7 +123,7 @@ impl Session {
             alive_at: None,
             resubscribe_all_at: None,
             resubscribed_all_at: None,
-            is_trading: true,
+            is_trading: None,
             called_at: now,
             events: VecDeque::from([KrakenEvent::Connected]),
             outgoing: VecDeque::from([requests::subscribe(symbols)]),
@@ -143,9 +143,9 @@ impl Session {
         self.called_at
     }
 
-    /// Whether the engine trades, as far as it has said.
+    /// Whether the engine trades; `None` until it has said.
     #[must_use]
-    pub const fn is_trading(&self) -> bool {
+    pub const fn is_trading(&self) -> Option<bool> {
         self.is_trading
     }
 
@@ -279,7 +279,7 @@ impl Session {
 
     fn handle_status(&mut self, system: &str) {
         let status = system_status(system);
-        self.is_trading = status == SystemStatus::Online;
+        self.is_trading = Some(status == SystemStatus::Online);
         self.events.push_back(KrakenEvent::System(status));
     }
 

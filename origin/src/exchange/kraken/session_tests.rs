@@ -320,7 +320,7 @@ fn the_engines_states_are_told_and_an_unknown_one_is_not_online() {
         let mut session = acked();
         session.handle_frame(at(300), &ONLINE.replace("online", word));
         assert_eq!(events(&mut session), [expected]);
-        assert_eq!(session.is_trading(), trades);
+        assert_eq!(session.is_trading(), Some(trades));
     }
     let mut session = acked();
     session.handle_frame(at(300), r#"{"channel":"status","data":[{}]}"#);
