@@ -1,6 +1,8 @@
 //! When to ask Coinbase what, and what its answers mean. Pure: time, answers and whether any
 //! source is live come from the caller, who sends one request at a time.
 
+use std::collections::HashMap;
+
 use pricecast_core::{
     Breaker, CoinbaseEvent, Quote, RejectReason, SourceReason, Symbol, UnixMillis,
 };
@@ -13,8 +15,10 @@ use super::messages;
 const BATCH_LEN_MAX: usize = 100;
 /// Lone requests are at least this far apart: 5 a second, half of what is allowed.
 const ALONE_EVERY_MS: u64 = 200;
-/// A refused batch leads to one round of lone requests, and to no other one within this time.
-const ROUND_EVERY_MS: u64 = 60_000;
+/// A refused batch has a product asked alone at most this often.
+const SAME_ALONE_EVERY_MS: u64 = 60_000;
+/// An answer about other products shows that the service works for one interval and this long.
+const PROOF_MARGIN_MS: u64 = 2_000;
 /// Pause after a 429 that names none.
 const RATE_LIMITED_MS: u64 = 10_000;
 /// Longest pause a `Retry-After` can impose.
@@ -49,9 +53,13 @@ enum AskKind {
 }
 
 /// Lone requests to find the culprit of a refused batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Round {
-    remaining: usize,
+    opened_at: UnixMillis,
+    /// The refused batch; no batch asks for these until the round is over.
+    batch: Vec<Symbol>,
+    /// Those still to be answered alone.
+    pending: Vec<Symbol>,
     refused: Vec<Symbol>,
     any_answered: bool,
 }
@@ -67,8 +75,13 @@ pub struct Schedule {
     batch: usize,
     next_alone_at: UnixMillis,
     paused_until: UnixMillis,
-    round: Option<Round>,
-    next_round_at: UnixMillis,
+    rounds: Vec<Round>,
+    /// When each product was last found in an answer.
+    found_at: HashMap<Symbol, UnixMillis>,
+    /// When each product was last in a batch that came back empty.
+    empty_at: HashMap<Symbol, UnixMillis>,
+    /// When each product was last asked alone.
+    alone_at: HashMap<Symbol, UnixMillis>,
 }
 
 impl Schedule {
@@ -84,8 +97,10 @@ impl Schedule {
             batch: 0,
             next_alone_at: now,
             paused_until: now,
-            round: None,
-            next_round_at: now,
+            rounds: Vec::new(),
+            found_at: HashMap::new(),
+            empty_at: HashMap::new(),
+            alone_at: HashMap::new(),
         }
     }
 
@@ -100,41 +115,51 @@ impl Schedule {
         if now < self.paused_until {
             return Next::Wait(self.paused_until);
         }
-        let alone = self.listing.has_alone(now);
-        let is_round = self.round.is_some();
-        let due_at = match (alone, is_round) {
-            (true, true) => self.next_alone_at,
-            (true, false) => self.next_alone_at.min(self.next_batch_at),
-            (false, _) => self.next_batch_at,
-        };
+        let has_alone = self.listing.has_alone(now);
+        let due_at = self.due_at(has_alone);
         if now < due_at {
             return Next::Wait(due_at);
         }
         if !self.breaker.allows(now, any_source_live) {
             return Next::Wait(now.plus_ms(BREAKER_LOOK_MS));
         }
-        let lone = alone && now >= self.next_alone_at && (is_round || now < self.next_batch_at);
-        if lone && let Some(symbol) = self.listing.next_alone() {
+        // Whichever was due first, so that neither starves the other when answers are slow.
+        let is_batch = !has_alone || self.next_batch_at < self.next_alone_at;
+        if is_batch && let Some(symbols) = self.next_batch(now) {
+            return Next::Ask(Ask { symbols, kind: AskKind::Batch });
+        }
+        if now >= self.next_alone_at
+            && let Some(symbol) = self.listing.next_alone()
+        {
             self.next_alone_at = now.plus_ms(ALONE_EVERY_MS);
+            self.alone_at.insert(symbol, now);
             return Next::Ask(Ask { symbols: vec![symbol], kind: AskKind::Alone });
         }
-        self.next_batch(now)
+        Next::Wait(self.due_at(has_alone))
     }
 
-    /// The next batch of those that are listed; each comes once per interval.
-    fn next_batch(&mut self, now: UnixMillis) -> Next {
-        let listed = self.listing.listed();
-        let count = listed.len().div_ceil(BATCH_LEN_MAX).max(1);
+    fn due_at(&self, has_alone: bool) -> UnixMillis {
+        if has_alone { self.next_alone_at.min(self.next_batch_at) } else { self.next_batch_at }
+    }
+
+    /// The products that batches ask for: the listed ones, without those in a round.
+    fn in_batches(&self) -> Vec<Symbol> {
+        let mut symbols = self.listing.listed();
+        symbols.retain(|symbol| !self.rounds.iter().any(|round| round.batch.contains(symbol)));
+        symbols
+    }
+
+    /// The next batch; each comes once per interval.
+    fn next_batch(&mut self, now: UnixMillis) -> Option<Vec<Symbol>> {
+        let symbols = self.in_batches();
+        let count = symbols.len().div_ceil(BATCH_LEN_MAX).max(1);
         let spacing_ms = self.interval_ms / u64::try_from(count).unwrap_or(u64::MAX).max(1);
         // On the grid while we keep up with it; from now on when we do not.
         let next_at = self.next_batch_at.plus_ms(spacing_ms);
         self.next_batch_at = if next_at > now { next_at } else { now.plus_ms(spacing_ms) };
         let index = self.batch % count;
         self.batch = index + 1;
-        match listed.chunks(BATCH_LEN_MAX).nth(index) {
-            Some(symbols) => Next::Ask(Ask { symbols: symbols.to_vec(), kind: AskKind::Batch }),
-            None => Next::Wait(self.next_batch_at),
-        }
+        symbols.chunks(BATCH_LEN_MAX).nth(index).map(<[Symbol]>::to_vec)
     }
 
     /// What the answer to `ask` means. It left at `sent_at` and is here at `now`.
@@ -161,8 +186,11 @@ impl Schedule {
             }
         }
         if ask.kind == AskKind::Alone {
-            self.close_round(now, &mut events);
+            for round in &mut self.rounds {
+                round.pending.retain(|symbol| !ask.symbols.contains(symbol));
+            }
         }
+        self.close_rounds(now, &mut events);
         let is_tripped = self.breaker.is_tripped();
         if is_tripped != std::mem::replace(&mut self.was_tripped, is_tripped) {
             events.push(CoinbaseEvent::BreakerOpen(is_tripped));
@@ -183,55 +211,98 @@ impl Schedule {
             return;
         };
         if products.is_empty() {
-            // That nothing at all is listed is an outage in disguise, not a delisting.
             match ask.kind {
-                AskKind::Batch => self.fail(now, SourceReason::Failing, events),
+                AskKind::Batch => self.handle_empty_batch(now, ask, events),
                 AskKind::Alone => self.handle_refusal(now, ask, events),
             }
             return;
         }
         self.breaker.on_success();
-        if let Some(round) = &mut self.round {
-            round.any_answered = true;
-        }
         let found: Vec<_> = products.iter().map(symbol_of).collect();
+        for round in &mut self.rounds {
+            round.any_answered |= found.iter().any(|symbol| round.pending.contains(symbol));
+        }
+        self.found_at.extend(found.iter().map(|&symbol| (symbol, now)));
         events.push(CoinbaseEvent::Answered { sent_at, products });
         let unlisted = self.listing.note_answer(now, &ask.symbols, &found);
         events.extend(unlisted.into_iter().map(CoinbaseEvent::Unsupported));
     }
 
-    fn handle_refusal(&mut self, now: UnixMillis, ask: &Ask, events: &mut Vec<CoinbaseEvent>) {
-        match (ask.kind, &mut self.round) {
-            (AskKind::Alone, Some(round)) => round.refused.extend(&ask.symbols),
-            // A product known as not listed is still not listed.
-            (AskKind::Alone, None) => {}
-            (AskKind::Batch, _) if now >= self.next_round_at => {
-                self.listing.ask_alone(&ask.symbols);
-                let remaining = ask.symbols.len();
-                self.round = Some(Round { remaining, ..Round::default() });
-                self.next_round_at = now.plus_ms(ROUND_EVERY_MS);
-            }
-            (AskKind::Batch, _) => self.fail(now, SourceReason::Failing, events),
+    /// That nothing at all is listed is an outage in disguise, unless others have been answered
+    /// since this batch last came back empty: then its products were left out.
+    fn handle_empty_batch(&mut self, now: UnixMillis, ask: &Ask, events: &mut Vec<CoinbaseEvent>) {
+        let empty_at = ask.symbols.iter().filter_map(|symbol| self.empty_at.get(symbol)).max();
+        let is_delisting = self.others_answered(now, &ask.symbols, empty_at.copied());
+        self.empty_at.extend(ask.symbols.iter().map(|&symbol| (symbol, now)));
+        if is_delisting {
+            let unlisted = self.listing.note_answer(now, &ask.symbols, &[]);
+            events.extend(unlisted.into_iter().map(CoinbaseEvent::Unsupported));
+        } else {
+            self.fail(now, SourceReason::Failing, events);
         }
     }
 
-    /// Counts a lone answer; after the last of a round the refused ones are unlisted, unless
-    /// all were: then it is the service that fails, and no product goes.
-    fn close_round(&mut self, now: UnixMillis, events: &mut Vec<CoinbaseEvent>) {
-        let Some(round) = &mut self.round else { return };
-        round.remaining = round.remaining.saturating_sub(1);
-        if round.remaining > 0 {
+    /// Whether a product that is not among `symbols` was found just now and after `since`. One
+    /// answer thus speaks for the service once, and none from before an outage adds up.
+    fn others_answered(
+        &self,
+        now: UnixMillis,
+        symbols: &[Symbol],
+        since: Option<UnixMillis>,
+    ) -> bool {
+        let fresh_ms = self.interval_ms.saturating_add(PROOF_MARGIN_MS);
+        self.found_at.iter().any(|(symbol, &at)| {
+            Some(at) > since && now.ms_since(at) <= fresh_ms && !symbols.contains(symbol)
+        })
+    }
+
+    fn handle_refusal(&mut self, now: UnixMillis, ask: &Ask, events: &mut Vec<CoinbaseEvent>) {
+        if ask.kind == AskKind::Alone {
+            // One that is in no round is known as not listed, and still is not.
+            for round in &mut self.rounds {
+                round.refused.extend(ask.symbols.iter().filter(|s| round.pending.contains(s)));
+            }
             return;
         }
-        let Some(round) = self.round.take() else { return };
-        self.next_batch_at = self.next_batch_at.max(now);
-        if round.any_answered {
-            for symbol in round.refused {
-                self.listing.note_refused(now, symbol);
-                events.push(CoinbaseEvent::Unsupported(symbol));
-            }
-        } else if !round.refused.is_empty() {
+        let is_due = |symbol: &Symbol| {
+            let asked_at = self.alone_at.get(symbol);
+            asked_at.is_none_or(|&at| now.ms_since(at) >= SAME_ALONE_EVERY_MS)
+        };
+        let pending: Vec<_> = ask.symbols.iter().copied().filter(is_due).collect();
+        if pending.is_empty() {
             self.fail(now, SourceReason::Failing, events);
+            return;
+        }
+        self.listing.ask_alone(&pending);
+        self.rounds.push(Round {
+            opened_at: now,
+            batch: ask.symbols.clone(),
+            pending,
+            refused: Vec::new(),
+            any_answered: false,
+        });
+    }
+
+    /// Ends the rounds that are decided. The refused products are unlisted if the service
+    /// answered for another one meanwhile. If it did not, it is the service that fails, and no
+    /// product goes; while other batches may still show that it works, the round waits for them.
+    fn close_rounds(&mut self, now: UnixMillis, events: &mut Vec<CoinbaseEvent>) {
+        let may_wait = !self.in_batches().is_empty();
+        let fresh_ms = self.interval_ms.saturating_add(PROOF_MARGIN_MS);
+        for round in std::mem::take(&mut self.rounds) {
+            let works = round.any_answered
+                || self.others_answered(now, &round.batch, Some(round.opened_at));
+            let waits = may_wait && now.ms_since(round.opened_at) < fresh_ms;
+            if !round.pending.is_empty() || (!works && !round.refused.is_empty() && waits) {
+                self.rounds.push(round);
+            } else if works {
+                for symbol in round.refused {
+                    self.listing.note_refused(now, symbol);
+                    events.push(CoinbaseEvent::Unsupported(symbol));
+                }
+            } else if !round.refused.is_empty() {
+                self.fail(now, SourceReason::Failing, events);
+            }
         }
     }
 

@@ -285,3 +285,85 @@ fn pages_and_errors_with_status_200_are_failures() {
         assert_eq!(names(&events), ["Failed undecodable"]);
     }
 }
+
+/// Products S0, S1, …
+fn many(count: usize) -> Vec<Symbol> {
+    (0..count).map(|n| Symbol::parse(&format!("S{n}")).unwrap()).collect()
+}
+
+fn unsupported(told: &Log) -> usize {
+    told.iter().filter(|(_, what)| what.starts_with("Unsupported")).count()
+}
+
+fn any_failed(told: &Log) -> bool {
+    told.iter().any(|(_, what)| what.starts_with("Failed"))
+}
+
+#[test]
+fn a_batch_of_unlisted_products_is_unsupported_while_others_are_answered() {
+    let all = many(250);
+    let mut schedule = Schedule::new(&all, 1_000, at(0));
+    let venue = |_, asked: &[Symbol]| {
+        let listed: Vec<_> = asked.iter().filter(|s| all[..100].contains(s)).copied().collect();
+        answer(&listed)
+    };
+    let (_, told) = run(&mut schedule, 0, 10_000, true, venue);
+    assert_eq!(unsupported(&told), 150);
+    assert!(!any_failed(&told), "{told:?}");
+}
+
+#[test]
+fn empty_answers_to_every_batch_remove_nobody_and_open_the_breaker() {
+    let all = many(250);
+    let mut schedule = Schedule::new(&all, 1_000, at(0));
+    let venue = |now, asked: &[Symbol]| if now < 3_000 { answer(asked) } else { answer(&[]) };
+    let (_, told) = run(&mut schedule, 0, 30_000, true, venue);
+    assert_eq!(unsupported(&told), 0);
+    assert!(told.iter().any(|(_, what)| what == "BreakerOpen true"));
+}
+
+#[test]
+fn a_batch_refused_product_by_product_is_unsupported_while_others_are_answered() {
+    for count in [101, 110, 150] {
+        let all = many(count);
+        let mut schedule = Schedule::new(&all, 1_000, at(0));
+        let refuses = |asked: &[Symbol]| asked.iter().any(|s| all[100..].contains(s));
+        let venue = |_, asked: &[Symbol]| if refuses(asked) { REFUSED } else { answer(asked) };
+        let (_, told) = run(&mut schedule, 0, 20_000, true, venue);
+        assert_eq!(unsupported(&told), count - 100);
+        assert!(!any_failed(&told), "{told:?}");
+    }
+}
+
+#[test]
+fn refusals_of_every_batch_remove_nobody_and_open_the_breaker() {
+    for count in [101, 110, 150] {
+        let all = many(count);
+        let mut schedule = Schedule::new(&all, 1_000, at(0));
+        let venue = |now, asked: &[Symbol]| if now < 3_000 { answer(asked) } else { REFUSED };
+        let (_, told) = run(&mut schedule, 0, 120_000, true, venue);
+        assert_eq!(unsupported(&told), 0);
+        assert!(told.iter().any(|(_, what)| what == "BreakerOpen true"));
+    }
+}
+
+#[test]
+fn two_refused_batches_both_find_their_culprit_and_the_third_keeps_its_slots() {
+    let all = many(250);
+    let mut schedule = Schedule::new(&all, 1_000, at(0));
+    let culprits = [all[7], all[107]];
+    let refuses = |asked: &[Symbol]| asked.iter().any(|s| culprits.contains(s));
+    let venue = |_, asked: &[Symbol]| if refuses(asked) { REFUSED } else { answer(asked) };
+    let (asked, told) = run(&mut schedule, 0, 60_000, true, venue);
+    let gone: Vec<_> = told.iter().filter(|(_, what)| what.starts_with("Unsupported")).collect();
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone.iter().all(|(ms, _)| *ms < 50_000), "{gone:?}");
+    assert!(!any_failed(&told));
+
+    let third: Vec<_> = asked.iter().filter(|(_, what)| what.contains("S249")).collect();
+    let longest = third.windows(2).map(|pair| pair[1].0 - pair[0].0).max().unwrap();
+    assert!(longest <= 2_000, "the third batch waited {longest} ms");
+    let alone: Vec<_> = asked.iter().filter(|(_, what)| !what.contains(' ')).collect();
+    assert_eq!(alone.len(), 200, "each product of the two batches once");
+    assert!(alone.windows(2).all(|pair| pair[1].0 - pair[0].0 >= ALONE_EVERY_MS));
+}
