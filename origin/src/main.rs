@@ -41,8 +41,12 @@ fn main() -> ExitCode {
     };
     if arguments.print_config {
         print!("{}", config.to_toml());
+        return ExitCode::SUCCESS;
     }
-    if arguments.print_config || arguments.check {
+    if arguments.check {
+        let file = file_in(arguments.config.as_deref());
+        let read = file.map_or("no file".to_owned(), |path| path.display().to_string());
+        println!("config: ok ({read}, and the environment)");
         return ExitCode::SUCCESS;
     }
     telemetry::init(&config.log);
@@ -55,8 +59,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// The file to read: the one named, else the one in the working directory.
+fn file_in(named: Option<&Path>) -> Option<&Path> {
+    named.or(Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()))
+}
+
 fn load(named: Option<&Path>) -> anyhow::Result<Config> {
-    let path = named.or(Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()));
+    let path = file_in(named);
     let name = path.map(|path| path.display().to_string()).unwrap_or_default();
     let text = match path {
         Some(path) => Some(std::fs::read_to_string(path).with_context(|| {

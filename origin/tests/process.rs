@@ -80,7 +80,9 @@ fn what_is_in_force_can_be_printed_and_used_again() {
     std::fs::write(directory.path().join("pricecast.toml"), &first.stdout).unwrap();
     let second = run(program().current_dir(&directory).arg("--print-config"));
     assert_eq!(text(&second.stdout), text(&first.stdout));
-    assert_eq!(run(program().current_dir(&directory).arg("--check")).status.code(), Some(0));
+    let checked = run(program().current_dir(&directory).arg("--check"));
+    assert_eq!(checked.status.code(), Some(0));
+    assert_eq!(text(&checked.stdout), "config: ok (pricecast.toml, and the environment)\n");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pricecast_core::{SourceEvent, Symbol};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::client::Client;
 use super::schedule::{Next, Schedule};
@@ -39,6 +39,7 @@ impl CoinbasePoller {
     /// Runs until ingestion has ended.
     pub async fn run(self) {
         let mut schedule = Schedule::new(&self.symbols, self.interval_ms, self.clock.now());
+        let mut told = "ok";
         loop {
             let any_source_live = *self.any_source_live.borrow();
             let ask = match schedule.next(self.clock.now(), any_source_live) {
@@ -52,13 +53,13 @@ impl CoinbasePoller {
             let fetched = self.client.fetch(&ask.symbols, sent_at).await;
             let at = self.clock.now();
             self.metrics.coinbase_request(fetched.as_str(), at.ms_since(sent_at));
-            debug!(
-                source = "coinbase",
-                outcome = fetched.as_str(),
-                latency_ms = at.ms_since(sent_at),
-                "coinbase: {}",
-                fetched.as_str()
-            );
+            let outcome = fetched.as_str();
+            let latency_ms = at.ms_since(sent_at);
+            debug!(source = "coinbase", outcome, latency_ms, "coinbase: {outcome}");
+            // Once per change: while it lasts, the counters tell how often.
+            if std::mem::replace(&mut told, outcome) != outcome && outcome != "ok" {
+                warn!(source = "coinbase", outcome, "ask Coinbase for prices: {outcome}");
+            }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
                 let received = Received { at, event: SourceEvent::Coinbase(event) };
                 if self.events.send(received).await.is_err() {
