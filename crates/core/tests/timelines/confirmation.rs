@@ -290,6 +290,20 @@ fn a_symbol_quiet_for_thirty_seconds_is_resubscribed_and_must_answer_in_three() 
 }
 
 #[test]
+fn a_late_tick_of_a_subscription_being_renewed_proves_only_its_own_moment() {
+    let mut feed = both();
+    let is_asked = |f: &Feed| !f.actions.is_empty();
+    feed.run_until(40_000, is_asked);
+    feed.tick("BTC", "67433.0");
+    let ticked_at = feed.now();
+    feed.run_ms(2_500);
+    assert_eq!(feed.point("BTC").confirmed_at, ticked_at);
+    feed.say(symbol("BTC"), "67433.0", true);
+    feed.run_ms(2_000);
+    assert!(feed.point("BTC").confirmed_at > ticked_at.plus_ms(2_500), "the snapshot is the proof");
+}
+
+#[test]
 fn a_candidate_that_a_frozen_coinbase_repeats_is_never_released() {
     let mut feed = Feed::live(&[("BTC", "10000.0")]);
     feed.coinbase.prices.insert(symbol("BTC"), "6000.00".to_owned());
