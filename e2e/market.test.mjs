@@ -6,8 +6,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CLIENT_CACHE_MS, FRESH_FOR_MS, assertAnswers, assertContract, assertNeverBackwards, assertTruthful } from './harness/check.mjs';
+import { CLIENT_CACHE_MS, FRESH_FOR_MS, assertContract } from './harness/check.mjs';
 import { startEdge } from './harness/edge.mjs';
+import { concluded } from './harness/figures.mjs';
 import { startMarket } from './harness/market.mjs';
 import { startOrigin } from './harness/origin.mjs';
 import { read, startProbe } from './harness/probe.mjs';
@@ -24,16 +25,6 @@ async function startAll(t, { everyMs } = {}) {
   const probe = startProbe(t, edge, { everyMs });
   await until('live prices', 10_000, () => probe.last?.body.mode === 'live');
   return { market, origin, edge, probe };
-}
-
-/** Ends the probe and checks what must hold in every case; returns its answers. */
-async function concluded({ market, probe }) {
-  const truth = await market.truth();
-  const answers = await probe.stop();
-  assertAnswers(answers);
-  assertNeverBackwards(answers);
-  assertTruthful(answers.filter((answer) => answer.receivedAt <= truth.now), truth);
-  return answers;
 }
 
 const isAllFrom = (source) => (answer) => answer.body.prices.every((price) => price.source === source);
@@ -81,7 +72,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     await until('60 s are over', 65_000, () => Date.now() >= from + 60_000);
     const fetches = (await origin.pricesServed()) - before;
     const seconds = (Date.now() - from) / 1000;
-    const answers = (await concluded(all)).slice(first);
+    const answers = (await concluded(t, all)).slice(first);
     assert.ok(answers.length >= 9 * 60, `${answers.length} answers`);
     assert.ok(answers.every(isLive), 'live throughout');
     const oldest = Math.max(...answers.map((answer) => answer.ageMs));
@@ -100,7 +91,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     assert.ok(isFallback(probe.last));
     const clearedAt = await market.clear();
     const backMs = await firstAfter(probe, clearedAt, 15_000, 'every price from Kraken', isLive);
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     t.diagnostic(`fallback after ${overMs} ms, back after ${backMs} ms`);
     assert.ok(answers.every((answer) => !answer.body.stale), 'never stale on the way');
   });
@@ -113,7 +104,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     await until('60 s of silence', 62_000, () => Date.now() >= silentAt + 60_000);
     const clearedAt = await market.clear();
     const backMs = await firstAfter(probe, clearedAt, 60_000, 'every price from Kraken', isLive);
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     t.diagnostic(`back after ${backMs} ms`);
     assert.ok(answers.every((answer) => !answer.body.stale), 'never stale on the way');
   });
@@ -126,7 +117,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     await until('10 s of silence', 11_000, () => Date.now() >= silentAt + 10_000);
     const clearedAt = await market.clear();
     const backMs = await firstAfter(probe, clearedAt, 15_000, 'no price flagged', (answer) => !answer.body.stale);
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     t.diagnostic(`frozen after ${frozenMs} ms, fresh again after ${backMs} ms`);
     assertFlaggedInTime(answers, silentAt, clearedAt);
   });
@@ -142,7 +133,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     await origin.start();
     const readyAt = await origin.untilReady();
     const backMs = await firstAfter(probe, readyAt, 5000, 'fresh prices', (answer) => !answer.body.stale);
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     t.diagnostic(`frozen after ${frozenMs} ms, fresh ${backMs} ms after /ready`);
     assertFlaggedInTime(answers, killedAt, backAt);
     assert.ok(answers.filter(after(readyAt)).some((answer) => answer.body.epoch > answers[0].body.epoch), 'a new epoch');
@@ -156,7 +147,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     await firstAfter(probe, faultAt, 20_000, 'SOL from Coinbase, the others from Kraken', ({ body }) =>
       body.prices.every((price) => price.source === (price.symbol === 'SOL' ? 'coinbase' : 'kraken')),
     );
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     assert.ok(answers.every((answer) => !answer.body.stale), 'never stale on the way');
   });
 
@@ -177,7 +168,7 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
       await until(`4 s of ${fault.fault}`, 5000, () => Date.now() >= faultAt + 4000);
       await market.clear();
     }
-    const answers = await concluded(all);
+    const answers = await concluded(t, all);
     assert.ok(answers.every((answer) => !answer.body.stale), 'one good exchange is enough');
     assert.ok(!origin.log().includes('panicked'));
   });

@@ -6,6 +6,10 @@ import assert from 'node:assert/strict';
 export const FRESH_FOR_MS = 5_000;
 /** H: a client's own cache may show an answer for so much longer. */
 export const CLIENT_CACHE_MS = 1_000;
+/** A frozen symbol is left once the other venue has moved further than this … */
+const FROZEN_BP = 25;
+/** … and this time has passed. */
+const FROZEN_FOR_MS = 15_000;
 
 const KEYS = ['prices', 'timestamp', 'stale', 'freshUntil', 'mode', 'seq', 'epoch', 'pollAfterMs', 'unavailable', 'sources'];
 const PRICE_KEYS = ['symbol', 'price', 'change24h', 'source', 'asOf', 'confirmedAt', 'stale', 'uncertain'];
@@ -67,28 +71,73 @@ export function assertNeverBackwards(answers) {
 
 /**
  * Promises 1 and 2 by the market's own word: every price that was served unflagged was its
- * venue's at some moment of the last five seconds; a flagged one, at some moment before.
+ * venue's at some moment of the last five seconds; a flagged one, at some moment before. A symbol
+ * in `frozen` (Kraken alone has stopped telling its news) may be shown for longer, but not further
+ * away than what the rule for frozen symbols can see. Returns the longest time that a price was
+ * served unflagged after its venue had left it.
  */
-export function assertTruthful(answers, truth) {
+export function assertTruthful(answers, truth, { heldMs = CLIENT_CACHE_MS, frozen = [] } = {}) {
+  const histories = new Histories(truth);
+  let longestMs = 0;
   for (const answer of answers) {
     for (const price of answer.body.prices) {
       const told = `${price.symbol} ${price.price}`;
-      const last = lastTrueAt(truth[price.source][price.symbol], price.price, answer.receivedAt);
+      const history = histories.of(price.source, price.symbol);
+      const last = history.lastTrueAt(price.price, answer.receivedAt);
       assert.ok(last !== undefined, `${told} was never ${price.source}'s price`);
-      if (!price.stale) assertFresh(answer, last, `${told} by the truth of ${price.source}`);
+      if (price.stale) continue;
+      if (price.source === 'kraken' && frozen.includes(price.symbol)) {
+        const offBp = history.closestBp(price.price, answer.receivedAt - FROZEN_FOR_MS, answer.receivedAt);
+        assert.ok(offBp <= FROZEN_BP, `frozen ${told} shown unflagged, ${offBp.toFixed(1)} bp off for ${FROZEN_FOR_MS} ms`);
+        continue;
+      }
+      assertFresh(answer, last, `${told} by the truth of ${price.source}`, heldMs);
+      longestMs = Math.max(longestMs, answer.receivedAt - last);
     }
+  }
+  return longestMs;
+}
+
+/** Each venue's own record of its prices, made quick to ask. */
+class Histories {
+  #truth;
+  #known = new Map();
+
+  constructor(truth) {
+    this.#truth = truth;
+  }
+
+  of(source, symbol) {
+    const key = `${source} ${symbol}`;
+    if (!this.#known.has(key)) this.#known.set(key, new History(this.#truth[source][symbol] ?? []));
+    return this.#known.get(key);
   }
 }
 
-/** When `price` was true for the last time, not after `at`; undefined if it never was. */
-function lastTrueAt(history, price, at) {
-  let left = at;
-  for (let i = history.length - 1; i >= 0; i--) {
-    const [from, text] = history[i];
-    if (from <= at && Number(text) === price) return Math.min(left, at);
-    left = from;
+class History {
+  /** From when to when each price was true. */
+  #spans = new Map();
+  #entries;
+
+  constructor(entries) {
+    this.#entries = entries.map(([from, text], i) => ({ from, until: entries[i + 1]?.[0] ?? Infinity, price: Number(text) }));
+    for (const entry of this.#entries) {
+      if (!this.#spans.has(entry.price)) this.#spans.set(entry.price, []);
+      this.#spans.get(entry.price).push(entry);
+    }
   }
-  return undefined;
+
+  /** When `price` was true for the last time, not after `at`; undefined if it never was. */
+  lastTrueAt(price, at) {
+    const span = this.#spans.get(price)?.findLast(({ from }) => from <= at);
+    return span && Math.min(span.until, at);
+  }
+
+  /** How near `price` was to the truth at the best moment of a time. */
+  closestBp(price, from, until) {
+    const during = this.#entries.filter((entry) => entry.from <= until && entry.until >= from);
+    return Math.min(...during.map((entry) => (Math.abs(entry.price - price) / entry.price) * 10_000));
+  }
 }
 
 /** A problem of that status, as every one of ours is sent. */

@@ -68,3 +68,16 @@ test('a price its exchange has left, or never had, is seen', () => {
   assertTruthful([answer({ ageMs: 9000 })], leftBefore(20_000));
   assert.throws(() => assertTruthful([answer({ ageMs: 9000 })], truth([[AT - 90_000, '5.0']])), /was never/);
 });
+
+test('a frozen symbol may stay a while, but not far from the truth', () => {
+  const truth = (off) => ({ kraken: { BTC: [[AT - 90_000, '67432.1'], [AT - 20_000, `${67432.1 * off}`]], ETH: [[AT - 90_000, '3521.40']] }, coinbase: {} });
+  const frozen = ['BTC'];
+  assertTruthful([answer()], truth(1.0024), { frozen });
+  assert.throws(() => assertTruthful([answer()], truth(1.0024)), /by the truth of kraken/);
+  assert.throws(() => assertTruthful([answer()], truth(1.0026), { frozen }), /bp off/);
+});
+
+test('the longest time a price was served after its venue had left it is told', () => {
+  const truth = { kraken: { BTC: [[AT - 90_000, '67432.1'], [AT - 2000, '5.0']], ETH: [[AT - 90_000, '3521.40']] }, coinbase: {} };
+  assert.equal(assertTruthful([answer()], truth), 2005);
+});
