@@ -18,6 +18,7 @@ pub mod cache_policy;
 mod coinbase;
 mod event;
 mod kraken;
+pub mod lease;
 mod listing;
 mod plausibility;
 pub mod poll;

@@ -1,0 +1,369 @@
+use super::*;
+use crate::test_support::at;
+
+const NOBODY: Holder = Holder::None;
+const OTHER: Holder = Holder::Other { epoch: 7 };
+
+fn version(epoch: u64, seq: u64) -> Version {
+    Version { epoch, seq }
+}
+
+fn look(holder: Holder) -> Look {
+    Look { holder, fence_epoch: 7, snapshot: None }
+}
+
+fn follower() -> Lease {
+    Lease::new(LeaseParams::default(), Version::default())
+}
+
+/// Asks for the order of `ms`; it must be that.
+fn expect(lease: &mut Lease, ms: u64, name: &str) -> Order {
+    let order = lease.poll_order(at(ms)).unwrap_or_else(|| panic!("{name} due at {ms} ms"));
+    assert_eq!(order.as_str(), name, "at {ms} ms");
+    order
+}
+
+/// Looks at `ms`, answered 2 ms later.
+fn looks(lease: &mut Lease, ms: u64, holder: Holder) -> Vec<Effect> {
+    expect(lease, ms, "look");
+    lease.settle_look(at(ms + 2), look(holder))
+}
+
+/// Acquires at `ms`, answered 2 ms later.
+fn acquires(lease: &mut Lease, ms: u64, epoch: u64) -> Vec<Effect> {
+    expect(lease, ms, "acquire");
+    lease.settle_acquire(at(ms + 2), Acquired::Granted { epoch })
+}
+
+/// Writes at `ms`, answered 2 ms later.
+fn writes(lease: &mut Lease, ms: u64, answer: Wrote) -> Vec<Effect> {
+    let Order::Write { snapshot, .. } = expect(lease, ms, "write") else { unreachable!() };
+    lease.settle_write(at(ms + 2), snapshot, answer)
+}
+
+/// Elected at 302 ms, after looks at 0, 100 and 200; under epoch 8.
+fn leader() -> Lease {
+    let mut lease = follower();
+    for ms in [0, 100, 200] {
+        assert_eq!(looks(&mut lease, ms, NOBODY), []);
+    }
+    let effects = acquires(&mut lease, 302, 8);
+    assert_eq!(effects, [Effect::Lead { epoch: 8, reason: LeadReason::Elected }]);
+    lease
+}
+
+#[test]
+fn a_follower_looks_at_once_and_then_every_hundred_milliseconds() {
+    let mut lease = follower();
+    assert_eq!(looks(&mut lease, 0, OTHER), []);
+    assert_eq!(lease.poll_timeout(), Some(at(100)));
+    assert_eq!(lease.poll_order(at(99)), None);
+    assert_eq!(looks(&mut lease, 100, OTHER), []);
+}
+
+#[test]
+fn there_is_one_call_at_a_time() {
+    let mut lease = follower();
+    expect(&mut lease, 0, "look");
+    assert_eq!(lease.poll_timeout(), None);
+    assert_eq!(lease.poll_order(at(5_000)), None);
+}
+
+#[test]
+fn a_follower_acquires_a_missing_lease_when_the_grace_is_over_and_not_before() {
+    let mut lease = follower();
+    for ms in [0, 100, 200] {
+        looks(&mut lease, ms, NOBODY);
+    }
+    // Seen missing first at 2 ms, when the first answer came.
+    assert_eq!(lease.clone().poll_order(at(301)).map(|order| order.as_str()), Some("look"));
+    assert_eq!(lease.poll_timeout(), Some(at(300)));
+    expect(&mut lease, 302, "acquire");
+}
+
+#[test]
+fn a_lease_that_is_seen_held_ends_the_grace() {
+    let mut lease = follower();
+    for (ms, holder) in [(0, NOBODY), (100, NOBODY), (200, OTHER), (300, NOBODY), (400, NOBODY)] {
+        looks(&mut lease, ms, holder);
+    }
+    looks(&mut lease, 500, NOBODY);
+    expect(&mut lease, 602, "acquire");
+}
+
+#[test]
+fn a_failed_look_ends_the_grace() {
+    let mut lease = follower();
+    looks(&mut lease, 0, NOBODY);
+    looks(&mut lease, 100, NOBODY);
+    expect(&mut lease, 200, "look");
+    let effects = lease.settle_failure(at(210));
+    assert_eq!(effects, [Effect::Unreachable { leads: None }]);
+    assert_eq!(looks(&mut lease, 302, NOBODY), [Effect::Reachable]);
+    assert_eq!(lease.poll_order(at(401)), None);
+    looks(&mut lease, 402, NOBODY);
+    looks(&mut lease, 502, NOBODY);
+    expect(&mut lease, 604, "acquire");
+}
+
+#[test]
+fn a_follower_that_stood_still_looks_again_before_it_acquires() {
+    let mut lease = follower();
+    looks(&mut lease, 0, NOBODY);
+    // 2 ms + the longest that two looks may be apart.
+    expect(&mut lease.clone(), 502, "acquire");
+    looks(&mut lease, 503, NOBODY);
+    let mut asleep = follower();
+    expect(&mut asleep, 0, "look");
+    asleep.settle_look(at(10_000), look(NOBODY));
+    looks(&mut asleep, 10_000, NOBODY);
+    assert_eq!(asleep.poll_timeout(), Some(at(10_100)));
+}
+
+#[test]
+fn a_lease_in_the_followers_own_name_is_as_good_as_none() {
+    let mut lease = follower();
+    for ms in [0, 100, 200] {
+        looks(&mut lease, ms, Holder::Me { epoch: 9 });
+    }
+    let order = expect(&mut lease, 302, "acquire");
+    assert_eq!(order, Order::Acquire { ttl_ms: 1_000, seen_epoch: 9 });
+}
+
+#[test]
+fn a_follower_that_comes_second_follows() {
+    let mut lease = follower();
+    for ms in [0, 100, 200] {
+        looks(&mut lease, ms, NOBODY);
+    }
+    expect(&mut lease, 302, "acquire");
+    assert_eq!(lease.settle_acquire(at(304), Acquired::Held { epoch: 9 }), []);
+    assert_eq!(lease.leads(), None);
+    assert_eq!(lease.seen_epoch(), 9);
+    looks(&mut lease, 304, OTHER);
+}
+
+#[test]
+fn a_leader_writes_every_quarter_of_a_second_and_publications_at_once() {
+    let mut lease = leader();
+    assert_eq!(lease.leads(), Some(8));
+    assert_eq!(lease.poll_timeout(), Some(at(552)));
+    assert_eq!(writes(&mut lease, 552, Wrote::Done), []);
+    lease.note_published(version(8, 1));
+    let order = expect(&mut lease, 560, "write");
+    assert_eq!(order, Order::Write { epoch: 8, ttl_ms: 1_000, snapshot: Some(version(8, 1)) });
+    // Of what is published while a write is under way, the last is written next.
+    lease.note_published(version(8, 2));
+    lease.note_published(version(8, 3));
+    lease.settle_write(at(570), Some(version(8, 1)), Wrote::Done);
+    let order = expect(&mut lease, 570, "write");
+    assert_eq!(order, Order::Write { epoch: 8, ttl_ms: 1_000, snapshot: Some(version(8, 3)) });
+    lease.settle_write(at(572), Some(version(8, 3)), Wrote::Done);
+    assert_eq!(lease.poll_timeout(), Some(at(820)));
+}
+
+#[test]
+fn an_incumbent_retakes_a_lost_lease_at_once_under_a_higher_epoch() {
+    for refusal in [Refusal::Absent, Refusal::Fenced { epoch: 20 }] {
+        let mut lease = leader();
+        lease.note_published(version(8, 1));
+        assert_eq!(writes(&mut lease, 400, Wrote::Refused(refusal)), []);
+        assert!(lease.may_publish(at(402)), "{refusal:?}");
+        let effects = acquires(&mut lease, 402, 21);
+        assert_eq!(effects, [Effect::Lead { epoch: 21, reason: LeadReason::Retaken }]);
+        // What was published under the old epoch is not written under the new one.
+        assert_eq!(lease.poll_timeout(), Some(at(652)), "{refusal:?}");
+        lease.note_published(version(8, 2));
+        assert_eq!(lease.poll_timeout(), Some(at(652)), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_finds_a_foreign_lease_stops_at_once() {
+    let mut lease = leader();
+    let effects = writes(&mut lease, 552, Wrote::Refused(Refusal::Foreign { epoch: 9 }));
+    let reason = StepDownReason::Foreign;
+    assert_eq!(effects, [Effect::StepDown { own_epoch: 8, epoch: 9, reason }]);
+    assert_eq!(lease.leads(), None);
+    assert!(!lease.may_publish(at(554)));
+    looks(&mut lease, 554, OTHER);
+}
+
+#[test]
+fn an_incumbent_that_is_overtaken_stops_at_once() {
+    let mut lease = leader();
+    writes(&mut lease, 552, Wrote::Refused(Refusal::Absent));
+    expect(&mut lease, 554, "acquire");
+    let effects = lease.settle_acquire(at(556), Acquired::Held { epoch: 9 });
+    let reason = StepDownReason::Overtaken;
+    assert_eq!(effects, [Effect::StepDown { own_epoch: 8, epoch: 9, reason }]);
+    looks(&mut lease, 556, OTHER);
+}
+
+#[test]
+fn a_leader_whose_calls_fail_goes_on_under_its_epoch() {
+    let mut lease = leader();
+    let mut now = 552;
+    for nth in 0..100 {
+        expect(&mut lease, now, "write");
+        now += if nth % 2 == 0 { 1 } else { 200 };
+        let told = lease.settle_failure(at(now));
+        assert_eq!(told.len(), usize::from(nth == 0), "told once: {told:?}");
+        assert_eq!(lease.poll_timeout(), Some(at(now + 50)), "no hammering");
+        now += 50;
+        assert!(lease.may_publish(at(now)));
+    }
+    assert_eq!(lease.leads(), Some(8));
+    let effects = writes(&mut lease, now, Wrote::Refused(Refusal::Absent));
+    assert_eq!(effects, [Effect::Reachable]);
+    let effects = acquires(&mut lease, now + 2, 9);
+    assert_eq!(effects, [Effect::Lead { epoch: 9, reason: LeadReason::Retaken }]);
+}
+
+#[test]
+fn after_a_failed_acquisition_an_incumbent_asks_how_things_are() {
+    let mut lease = leader();
+    writes(&mut lease, 552, Wrote::Refused(Refusal::Absent));
+    expect(&mut lease, 554, "acquire");
+    lease.settle_failure(at(754));
+    // The grant may have been made, unheard.
+    writes(&mut lease, 804, Wrote::Refused(Refusal::Fenced { epoch: 9 }));
+    let order = expect(&mut lease, 806, "acquire");
+    assert_eq!(order, Order::Acquire { ttl_ms: 1_000, seen_epoch: 9 });
+}
+
+#[test]
+fn a_leader_that_stood_still_writes_before_it_publishes() {
+    let asleep = leader();
+    // Acquired by the call of 302 ms.
+    assert!(asleep.may_publish(at(1_301)));
+    assert!(!asleep.may_publish(at(1_302)));
+    let stood_still = Effect::StoodStill { lapsed_ms: 8_698 };
+
+    let mut lease = asleep.clone();
+    assert_eq!(writes(&mut lease, 10_000, Wrote::Done), std::slice::from_ref(&stood_still));
+    assert!(lease.may_publish(at(10_002)));
+
+    let mut lease = asleep.clone();
+    let refused = Wrote::Refused(Refusal::Foreign { epoch: 9 });
+    let effects = writes(&mut lease, 10_000, refused);
+    let reason = StepDownReason::Foreign;
+    assert_eq!(effects, [stood_still, Effect::StepDown { own_epoch: 8, epoch: 9, reason }]);
+
+    let mut lease = asleep.clone();
+    assert_eq!(writes(&mut lease, 10_000, Wrote::Refused(Refusal::Absent)), [stood_still]);
+    assert!(!lease.may_publish(at(10_002)));
+    acquires(&mut lease, 10_002, 9);
+    assert!(lease.may_publish(at(10_004)));
+
+    // Nobody reaches Redis: nobody else is elected.
+    let mut lease = asleep;
+    expect(&mut lease, 10_000, "write");
+    lease.settle_failure(at(10_200));
+    assert!(lease.may_publish(at(10_200)));
+}
+
+#[test]
+fn a_call_that_was_under_way_while_the_process_stood_still_proves_nothing() {
+    for answer_ms in [402, 403] {
+        let mut lease = leader();
+        expect(&mut lease, 552, "write");
+        lease.settle_failure(at(552 + answer_ms - 2));
+        let is_prompt = answer_ms == 402;
+        assert_eq!(lease.may_publish(at(1_302)), is_prompt, "{answer_ms} ms");
+        // Then it asks again at once.
+        let due_ms = if is_prompt { 552 + 400 + 50 } else { 552 + 401 };
+        assert_eq!(lease.poll_timeout(), Some(at(due_ms)), "{answer_ms} ms");
+    }
+    let mut lease = leader();
+    expect(&mut lease, 552, "write");
+    assert_eq!(lease.settle_write(at(9_000), None, Wrote::Done), []);
+    assert!(!lease.may_publish(at(9_000)));
+    expect(&mut lease, 9_000, "write");
+}
+
+#[test]
+fn a_grant_that_was_answered_long_ago_is_not_believed() {
+    let mut lease = follower();
+    for ms in [0, 100, 200] {
+        looks(&mut lease, ms, NOBODY);
+    }
+    expect(&mut lease, 302, "acquire");
+    assert_eq!(lease.settle_acquire(at(703), Acquired::Granted { epoch: 8 }), []);
+    assert_eq!(lease.leads(), None);
+    expect(&mut lease, 703, "look");
+}
+
+#[test]
+fn a_follower_adopts_what_is_newer_and_nothing_else() {
+    let mut lease = Lease::new(LeaseParams::default(), version(5, 3));
+    let mut now = 0;
+    for (offered, is_adopted) in [
+        (version(5, 3), false),
+        (version(5, 2), false),
+        (version(4, 9), false),
+        (version(5, 4), true),
+        (version(6, 1), true),
+        (version(5, 9), false),
+        (version(EPOCH_MAX + 1, 1), false),
+        (version(EPOCH_MAX, 1), true),
+    ] {
+        let order = expect(&mut lease, now, "look");
+        assert_eq!(order, Order::Look { seen_epoch: lease.seen_epoch(), held: lease.held() });
+        let look = Look { holder: OTHER, fence_epoch: 0, snapshot: Some(offered) };
+        let effects = lease.settle_look(at(now + 2), look);
+        let adopted = [Effect::Adopt { version: offered }];
+        assert_eq!(effects, if is_adopted { &adopted[..] } else { &[] }, "{offered}");
+        now += 100;
+    }
+    assert_eq!(lease.held(), version(EPOCH_MAX, 1));
+}
+
+#[test]
+fn the_highest_epoch_seen_anywhere_goes_into_the_next_election() {
+    let mut lease = Lease::new(LeaseParams::default(), version(30, 1));
+    let answers = [
+        (Look { holder: OTHER, fence_epoch: 29, snapshot: None }, 30),
+        (Look { holder: OTHER, fence_epoch: 31, snapshot: None }, 31),
+        (Look { holder: Holder::Other { epoch: 32 }, fence_epoch: 0, snapshot: None }, 32),
+        (Look { holder: OTHER, fence_epoch: 0, snapshot: Some(version(33, 1)) }, 33),
+        (Look { holder: OTHER, fence_epoch: EPOCH_MAX + 1, snapshot: None }, 33),
+    ];
+    for (nth, (look, seen)) in (0..).zip(answers) {
+        expect(&mut lease, nth * 100, "look");
+        lease.settle_look(at(nth * 100 + 2), look);
+        assert_eq!(lease.seen_epoch(), seen);
+    }
+}
+
+#[test]
+fn an_epoch_nobody_can_have_led_under_is_not_taken_from_the_state_file() {
+    let lease = Lease::new(LeaseParams::default(), version(u64::MAX, 1));
+    assert_eq!((lease.seen_epoch(), lease.held()), (0, Version::default()));
+    let lease = Lease::new(LeaseParams::default(), version(EPOCH_MAX, 1));
+    assert_eq!(lease.seen_epoch(), EPOCH_MAX);
+}
+
+#[test]
+fn every_change_of_state_has_a_line_and_adoptions_have_none() {
+    let all = [
+        (Effect::Lead { epoch: 8, reason: LeadReason::Elected }, "lead", true, false),
+        (
+            Effect::StepDown { own_epoch: 8, epoch: 9, reason: StepDownReason::Foreign },
+            "step_down",
+            true,
+            true,
+        ),
+        (Effect::Adopt { version: version(8, 1) }, "adopt", false, false),
+        (Effect::Unreachable { leads: Some(8) }, "unreachable", true, true),
+        (Effect::Unreachable { leads: None }, "unreachable", true, true),
+        (Effect::Reachable, "reachable", true, false),
+        (Effect::StoodStill { lapsed_ms: 5 }, "stood_still", true, true),
+    ];
+    for (effect, name, is_transition, is_worse) in all {
+        assert_eq!(effect.as_str(), name);
+        assert_eq!(effect.is_transition(), is_transition, "{name}");
+        assert_eq!(effect.is_worse(), is_worse, "{name}");
+        assert!(!effect.to_string().is_empty());
+    }
+}
