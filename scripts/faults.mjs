@@ -13,6 +13,8 @@ import { parseName, runNodeFile, runRust, spawned } from './faults/tests.mjs';
 
 /** Test files side by side: they mostly wait for the product's own deadlines. */
 const FILES_AT_ONCE = 3;
+/** These take all the machine gives: they run by themselves, after the others. */
+const ALONE = /\/(load|truth|abuse)\.test\.mjs$/;
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
@@ -69,11 +71,12 @@ async function main() {
     ({ file }) => file,
   );
   if (files.size > 0) say(`${names.length - rust.length} tests in ${files.size} files on real processes, ${FILES_AT_ONCE} files at a time`);
-  const queue = [...files];
-  const work = async () => {
+  const runAll = (queue) => async () => {
     for (let next = queue.shift(); next; next = queue.shift()) await runNodeFile(next[0], next[1].map(({ test }) => test), options);
   };
+  const work = runAll([...files].filter(([file]) => !ALONE.test(file)));
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
+  await runAll([...files].filter(([file]) => ALONE.test(file)))();
 
   const entries = rows.map((row) => judgeRow(row, ended));
   const total = judgeAll(entries, ended);
