@@ -23,6 +23,8 @@ use crate::transition::Transition;
 const FROZEN_AFTER_MS: u64 = 10_000;
 /// How far the other source must have moved meanwhile.
 const FROZEN_MOVE_BP: u32 = 25;
+/// Sources this close say the same: the other has only followed a move that Kraken made first.
+const FROZEN_APART_BP: u32 = 12;
 /// A suspicion resubscribes its symbol, and reconnects, at most this often.
 const SUSPICION_EVERY_MS: u64 = 60_000;
 /// A symbol without a tick for this long is resubscribed anyway.
@@ -234,7 +236,8 @@ impl Kraken {
         let moved = other
             .says
             .zip(entry.other_at_tick)
-            .filter(|(said, reference)| !said.is_within_bp(*reference, FROZEN_MOVE_BP));
+            .filter(|(said, reference)| !said.is_within_bp(*reference, FROZEN_MOVE_BP))
+            .filter(|(said, _)| !entry.says_the_same_as(*said));
         let Some((said, reference)) = moved else {
             if !std::mem::take(&mut entry.is_suspected) {
                 return None;
@@ -373,6 +376,10 @@ impl Kraken {
 }
 
 impl KrakenListing {
+    fn says_the_same_as(&self, said: Price) -> bool {
+        self.listing.held.is_some_and(|held| said.is_within_bp(held.price, FROZEN_APART_BP))
+    }
+
     /// A snapshot that repeats the price suspected to be frozen proves nothing new while the
     /// other source is still away from where it was.
     fn repeats_what_is_suspected(&self, quote: &Quote, other: OtherView) -> bool {

@@ -165,6 +165,19 @@ fn silent_for_ten_seconds_while_the_other_moves_more_than_25_bp_is_suspected_fro
 }
 
 #[test]
+fn coinbase_following_a_move_that_kraken_made_first_raises_no_suspicion() {
+    // 11.97 and 12.14 bp apart: within twelve they say the same.
+    for (kraken, is_suspected) in [("10037.03", false), ("10037.20", true)] {
+        let mut feed = Feed::live(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+        feed.tick("BTC", kraken);
+        feed.run_ms(1_000);
+        feed.coinbase.prices.insert(symbol("BTC"), "10025.01".to_owned());
+        feed.run_ms(15_000);
+        assert_eq!(feed.saw("suspected_frozen") > 0, is_suspected, "kraken at {kraken}");
+    }
+}
+
+#[test]
 fn a_real_crash_behind_a_frozen_kraken_symbol_is_published_from_coinbase() {
     let mut feed = both();
     feed.coinbase.prices.insert(symbol("SOL"), "56.48".to_owned());
