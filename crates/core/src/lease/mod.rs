@@ -8,14 +8,16 @@
 //!
 //! | script | what it does |
 //! |---|---|
-//! | `look(me, seen_epoch, held)` | raises the fence to `seen_epoch` if that is higher; tells the lease, the fence, the snapshot if newer than `held`, and Redis `TIME` |
-//! | `acquire(me, ttl, seen_epoch)` | held by another: refused. Otherwise `epoch = max(TIME in ms, fence + 1, seen_epoch + 1)`; stores the lease under it and raises the fence to it |
+//! | `look(me, seen_epoch, held)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; tells the lease, the fence, the snapshot if newer than `held`, and Redis `TIME` |
+//! | `acquire(me, ttl, seen_epoch)` | held by another under `seen_epoch` or a higher one: refused. Otherwise `epoch = max(TIME in ms, fence + 1, seen_epoch + 1)`; stores the lease under it and raises the fence to it |
 //! | `write(me, epoch, ttl, snapshot?)` | no lease: refused [`Refusal::Absent`]; another's: [`Refusal::Foreign`]; not of this epoch, or the fence above it: [`Refusal::Fenced`]. Otherwise extends the lease, and stores the snapshot unless the stored one is newer |
 //! | `release(me)` | drops the lease if it is `me`'s: for an orderly end, once ingestion has stopped |
 //!
 //! So at most one epoch is ever accepted at a time, whatever a participant believes: late, paused,
 //! cut off. Because every look brings the highest epoch its sender has seen, the fence survives
-//! a Redis that was emptied, or failed over to a replica that had missed its last writes.
+//! a Redis that was emptied, or failed over to a replica that had missed its last writes. Because every
+//! look writes, a Redis that refuses writes (read-only, disk or memory full) answers no looks: else
+//! followers would wait out the grace on it, and one might be faster than the incumbent when it recovers.
 //!
 //! What follows from the rest:
 //!
@@ -24,6 +26,8 @@
 //!   are two until it can reach Redis again; its first call then stops it.
 //! - **The incumbent retakes first.** A lease that is missing is acquired by its last holder at once, by others
 //!   only after they have seen it missing for a grace.
+//! - **A lease of an epoch lower than one has seen is a ghost**: a Redis that failed over has
+//!   brought back what was over. It counts as missing, and may be taken from its holder.
 //! - **A leader that stood still** (stopped, suspended, starved) finds its lease lapsed by its own
 //!   clock: it writes before it publishes anything, see [`Lease::may_publish`].
 //! - **Nobody leads before Redis has been reached once**: an instance that starts without it serves what
@@ -243,10 +247,11 @@ impl Lease {
             effects.push(Effect::Adopt { version });
         }
         self.due_at = called_at.plus_ms(self.params.look_every_ms);
-        let is_prompt = self.is_prompt(called_at, now);
+        let (is_prompt, seen_epoch) = (self.is_prompt(called_at, now), self.seen_epoch);
         if let Role::Follower { missing } = &mut self.role {
             // A lease in our own name is one whose grant we never heard of: as good as none.
-            let is_missing = is_prompt && !matches!(look.holder, Holder::Other { .. });
+            let is_held = matches!(look.holder, Holder::Other { epoch } if epoch >= seen_epoch);
+            let is_missing = is_prompt && !is_held;
             let since = missing.map_or(now, |missing| missing.since);
             *missing = is_missing.then_some(Missing { since, seen_at: now });
         }
@@ -310,6 +315,9 @@ impl Lease {
                 self.due_at = called_at.plus_ms(self.params.renew_every_ms);
             }
             Wrote::Refused(Refusal::Absent) => leader.is_lost = true,
+            Wrote::Refused(Refusal::Foreign { epoch }) if epoch < leader.epoch => {
+                leader.is_lost = true;
+            }
             Wrote::Refused(Refusal::Fenced { epoch }) => {
                 leader.is_lost = true;
                 self.see(epoch);

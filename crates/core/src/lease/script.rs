@@ -12,7 +12,7 @@ pub enum Order {
         /// The snapshot it holds: only a newer one is of use.
         held: Version,
     },
-    /// Take the lease, if nobody else has it.
+    /// Take the lease, if nobody else has it, or only under a lower epoch than the sender has seen.
     Acquire {
         /// How long it is to last.
         ttl_ms: u64,

@@ -118,6 +118,15 @@ fn a_follower_that_stood_still_looks_again_before_it_acquires() {
     asleep.settle_look(at(10_000), look(NOBODY));
     looks(&mut asleep, 10_000, NOBODY);
     assert_eq!(asleep.poll_timeout(), Some(at(10_100)));
+    // An answer as late as 400 ms still counts, a later one does not.
+    for (answered_ms, order) in [(400, "acquire"), (401, "look")] {
+        let mut lease = follower();
+        expect(&mut lease, 0, "look");
+        lease.settle_look(at(answered_ms), look(NOBODY));
+        expect(&mut lease, answered_ms, "look");
+        lease.settle_look(at(answered_ms + 300), look(NOBODY));
+        expect(&mut lease, answered_ms + 300, order);
+    }
 }
 
 #[test]
@@ -150,6 +159,7 @@ fn a_leader_writes_every_quarter_of_a_second_and_publications_at_once() {
     assert_eq!(lease.poll_timeout(), Some(at(552)));
     assert_eq!(writes(&mut lease, 552, Wrote::Done), []);
     lease.note_published(version(8, 1));
+    assert_eq!(lease.held(), version(8, 1));
     let order = expect(&mut lease, 560, "write");
     assert_eq!(order, Order::Write { epoch: 8, ttl_ms: 1_000, snapshot: Some(version(8, 1)) });
     // Of what is published while a write is under way, the last is written next.
@@ -164,7 +174,8 @@ fn a_leader_writes_every_quarter_of_a_second_and_publications_at_once() {
 
 #[test]
 fn an_incumbent_retakes_a_lost_lease_at_once_under_a_higher_epoch() {
-    for refusal in [Refusal::Absent, Refusal::Fenced { epoch: 20 }] {
+    let ghost = Refusal::Foreign { epoch: 7 };
+    for refusal in [Refusal::Absent, Refusal::Fenced { epoch: 20 }, ghost] {
         let mut lease = leader();
         lease.note_published(version(8, 1));
         assert_eq!(writes(&mut lease, 400, Wrote::Refused(refusal)), []);
@@ -180,13 +191,28 @@ fn an_incumbent_retakes_a_lost_lease_at_once_under_a_higher_epoch() {
 
 #[test]
 fn a_leader_that_finds_a_foreign_lease_stops_at_once() {
-    let mut lease = leader();
-    let effects = writes(&mut lease, 552, Wrote::Refused(Refusal::Foreign { epoch: 9 }));
-    let reason = StepDownReason::Foreign;
-    assert_eq!(effects, [Effect::StepDown { own_epoch: 8, epoch: 9, reason }]);
-    assert_eq!(lease.leads(), None);
-    assert!(!lease.may_publish(at(554)));
-    looks(&mut lease, 554, OTHER);
+    for epoch in [8, 9] {
+        let mut lease = leader();
+        lease.note_published(version(8, 1));
+        let effects = writes(&mut lease, 402, Wrote::Refused(Refusal::Foreign { epoch }));
+        let reason = StepDownReason::Foreign;
+        assert_eq!(effects, [Effect::StepDown { own_epoch: 8, epoch, reason }]);
+        assert_eq!(lease.leads(), None);
+        assert!(!lease.may_publish(at(404)));
+        looks(&mut lease, 404, OTHER);
+    }
+}
+
+#[test]
+fn a_lease_of_the_past_is_as_good_as_none() {
+    for (epoch, is_past) in [(29, true), (30, false)] {
+        let mut lease = Lease::new(LeaseParams::default(), version(30, 1));
+        for ms in [0, 100, 200] {
+            looks(&mut lease, ms, Holder::Other { epoch });
+        }
+        let order = lease.poll_order(at(302)).map(|order| order.as_str());
+        assert_eq!(order, Some(if is_past { "acquire" } else { "look" }), "{epoch}");
+    }
 }
 
 #[test]
@@ -239,6 +265,9 @@ fn a_leader_that_stood_still_writes_before_it_publishes() {
     assert!(asleep.may_publish(at(1_301)));
     assert!(!asleep.may_publish(at(1_302)));
     let stood_still = Effect::StoodStill { lapsed_ms: 8_698 };
+    let told = writes(&mut asleep.clone(), 1_302, Wrote::Done);
+    assert_eq!(told, [Effect::StoodStill { lapsed_ms: 0 }]);
+    assert_eq!(writes(&mut asleep.clone(), 1_301, Wrote::Done), []);
 
     let mut lease = asleep.clone();
     assert_eq!(writes(&mut lease, 10_000, Wrote::Done), std::slice::from_ref(&stood_still));
