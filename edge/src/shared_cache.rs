@@ -6,11 +6,15 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use js_sys::futures::JsFuture;
+use js_sys::{Promise, Reflect, global};
 use pricecast_core::UnixMillis;
 use pricecast_core::cache_policy::{EdgeMillis, Turn};
 use pricecast_wire::headers::{MARKET_CUSTOM, PRICECAST_MARKET, PRICECAST_NOW};
 use serde::{Deserialize, Serialize};
-use worker::{Cache, Delay, Headers, Response};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use worker::{Delay, Headers, Response, web_sys};
 
 use crate::kept::RawCopy;
 
@@ -85,8 +89,32 @@ async fn bounded<T>(operation: impl Future<Output = T>) -> Option<T> {
     }
 }
 
+// Every way to throw is caught: an exception that passes through WebAssembly kills the instance,
+// as `worker::Cache` would have it.
+#[wasm_bindgen]
+extern "C" {
+    /// The runtime's `Cache`.
+    type DefaultCache;
+    #[wasm_bindgen(method, catch, js_name = "match")]
+    fn find(this: &DefaultCache, key: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn put(this: &DefaultCache, key: &str, entry: &web_sys::Response) -> Result<JsValue, JsValue>;
+}
+
+/// `caches.default`, where there is one.
+fn default_cache() -> Result<DefaultCache, JsValue> {
+    let caches = Reflect::get(&global(), &"caches".into())?;
+    Ok(Reflect::get(&caches, &"default".into())?.unchecked_into())
+}
+
+/// What a call of the cache's resolves to.
+async fn settled(called: Result<JsValue, JsValue>) -> Option<JsValue> {
+    JsFuture::from(Promise::resolve(&called.ok()?)).await.ok()
+}
+
 async fn read(key: &str) -> Option<(Headers, String)> {
-    let mut response = Cache::default().get(key, false).await.ok()??;
+    let found = settled(default_cache().and_then(|cache| cache.find(key))).await?;
+    let mut response: Response = found.dyn_into::<web_sys::Response>().ok()?.into();
     let headers = response.headers().clone();
     let is_ours = headers.get(SCHEMA).ok()?.as_deref() == Some(SCHEMA_NOW);
     // Read whether ours or not: an unread body would hold its connection.
@@ -107,7 +135,7 @@ async fn write(key: &str, body: &str, headers: &[(&str, &str)]) {
     };
     if let Ok(response) = entry() {
         // Where it fails there is no such cache; the next isolate then fetches for itself.
-        let _ = Cache::default().put(key, response).await;
+        let _ = settled(default_cache().and_then(|cache| cache.put(key, &response.into()))).await;
     }
 }
 
