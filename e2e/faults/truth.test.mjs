@@ -3,10 +3,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { assertAnswers, assertTruthful } from '../harness/check.mjs';
 import { startEdge } from '../harness/edge.mjs';
-import { figures } from '../harness/figures.mjs';
-import { startFlood } from '../harness/flood.mjs';
+import { concluded } from '../harness/figures.mjs';
+import { Book, startFlood } from '../harness/flood.mjs';
 import { startMarket } from '../harness/market.mjs';
 import { startOrigin } from '../harness/origin.mjs';
 import { until } from '../harness/until.mjs';
@@ -30,33 +29,30 @@ test('a hundred thousand answers through one fault after another hold no lie', {
   const market = await startMarket(t);
   const origin = await startOrigin(t, market);
   const edge = await startEdge(t, { origins: [origin] });
-  const flood = startFlood(t, edge);
-  await until('live prices', 10_000, () => flood.last?.body.mode === 'live');
+  const book = new Book();
+  const flood = startFlood(t, edge, { depth: 1, perSecond: 1500, seen: (answer, _, line) => book.enter(answer, line) });
+  await until('live prices', 10_000, () => book.last?.mode === 'live');
 
   const seen = new Set();
-  const look = () => seen.add(flood.last.body.mode);
+  const look = () => flood.answered && seen.add(book.last.mode);
   const end = Date.now() + LIMIT_MS;
-  for (let i = 0; i < TROUBLES.length || flood.count < ANSWERS; i++) {
-    assert.ok(Date.now() < end, `${flood.count} answers in ${LIMIT_MS / 1000} s`);
+  for (let i = 0; i < TROUBLES.length || book.probed < ANSWERS; i++) {
+    assert.ok(Date.now() < end, `${book.probed} answers in ${LIMIT_MS / 1000} s`);
     const [fault, lastsMs] = TROUBLES[i % TROUBLES.length];
     const faultAt = await market.fault(fault);
     await until(`${lastsMs} ms of ${fault.fault}`, lastsMs + 1000, () => look() && Date.now() >= faultAt + lastsMs);
     await market.clear();
-    await until('no price is flagged', 20_000, () => look() && !flood.last.body.stale);
+    await until('no price is flagged', 20_000, () => look() && !book.last.stale);
     if (i === 2) {
       await origin.kill();
-      await until('every price is flagged', 8000, () => flood.last.body.mode === 'frozen');
+      await until('every price is flagged', 8000, () => book.last.mode === 'frozen');
       await origin.start();
-      await until('no price is flagged', 10_000, () => !flood.last.body.stale);
+      await until('no price is flagged', 10_000, () => !book.last.stale);
     }
   }
 
-  const { count } = flood;
-  const truth = await market.truth();
-  const answers = await flood.stop();
-  assertAnswers(answers);
-  const longestMs = assertTruthful(answers.filter((answer) => answer.receivedAt <= truth.now), truth, { heldMs: 0 });
+  await flood.stop();
+  await concluded(t, { market, probe: book, heldMs: 0 }, { probed: book.probed });
   // A run in which nothing went wrong would prove nothing.
   for (const mode of ['live', 'fallback', 'frozen']) assert.ok(seen.has(mode), `${mode} was never seen: ${[...seen]}`);
-  figures(t, { probed: count, lies: 0, longest_unflagged_ms: longestMs });
 });

@@ -13,7 +13,7 @@ export const PRICES = '/api/v1/prices';
 /**
  * Starts one. `origins`: base URLs, or whole programs with a `url`. `vars`: further variables.
  * `folder` and `port`: those of an earlier one, to be its restart. `main`: a module to run instead
- * of `entry.mjs`, which it can import.
+ * of `entry.mjs`, which it can import. `code`: the folder `edge` of another version, built.
  */
 export async function startEdge(t, { folder, port = 0, ...worker } = {}) {
   const miniflare = run(t, { folder, port, workers: [{ config: config('pricecast', worker) }] });
@@ -21,11 +21,16 @@ export async function startEdge(t, { folder, port = 0, ...worker } = {}) {
   return new Edge(t, url.origin, miniflare);
 }
 
-/** Starts several isolates of one data centre: they share its cache, and each has its own address. */
-export async function startIsolates(t, count, worker) {
+/**
+ * Starts several isolates of one data centre: they share its cache, and each has its own address.
+ * `worker` says what each is, or is a function that says it by the isolate's number. `folder`: that
+ * of an earlier data centre, to be its restart.
+ */
+export async function startIsolates(t, count, worker, { folder } = {}) {
   const names = Array.from({ length: count }, (_, i) => `isolate-${i}`);
   const dev = { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] };
-  const miniflare = run(t, { workers: names.map((name) => ({ config: config(name, worker), dev })) });
+  const of = typeof worker === 'function' ? worker : () => worker;
+  const miniflare = run(t, { folder, workers: names.map((name, i) => ({ config: config(name, of(i)), dev })) });
   await miniflare.ready;
   const urls = await Promise.all(names.map((name) => miniflare.unsafeGetDirectURL(name)));
   // All are asked for the same host, as phones do.
@@ -65,6 +70,11 @@ class Edge {
     return this.#miniflare.folder;
   }
 
+  /** What its clients call it. */
+  get host() {
+    return this.#headers.host ?? new URL(this.url).host;
+  }
+
   get port() {
     return Number(new URL(this.url).port);
   }
@@ -88,20 +98,20 @@ class Edge {
   }
 }
 
-function config(name, { origins = [], vars = {}, main, build = 'build' }) {
+function config(name, { origins = [], vars = {}, main, build = 'build', code }) {
   const urls = origins.map((origin) => origin.url ?? origin).join(',');
   const env = { ...(urls && { ORIGIN_URLS: urls }), ...vars };
   return {
     name,
     compatibilityDate: compatibilityDate(),
-    manifest: manifest(main, build),
+    manifest: manifest(main, build, code),
     env: Object.fromEntries(Object.entries(env).map(([key, value]) => [key, { type: 'text', value }])),
   };
 }
 
 /** What wrangler would upload, under names relative to edge/. */
-function manifest(main, build) {
-  const source = (name) => readFileSync(edgeFile(name));
+function manifest(main, build, code) {
+  const source = (name) => readFileSync(code ? path.join(code, name) : edgeFile(name));
   const modules = {
     'entry.mjs': { type: 'esm', contents: source('entry.mjs').toString() },
     'recover.mjs': { type: 'esm', contents: source('recover.mjs').toString() },

@@ -9,10 +9,16 @@ import { until } from './until.mjs';
 const READY_LIMIT_MS = 20_000;
 
 /** Starts one on a market and waits until it has prices to give. */
-export async function startOrigin(t, market, env = {}) {
+export async function startOrigin(t, market, env) {
+  const origin = await startColdOrigin(t, market, env);
+  await origin.untilReady();
+  return origin;
+}
+
+/** Starts one that may have no prices yet. */
+export async function startColdOrigin(t, market, env = {}) {
   const origin = new Origin(t, market, env);
   await origin.start();
-  await origin.untilReady();
   return origin;
 }
 

@@ -10,14 +10,16 @@ const JSON_TYPE = 'application/json; charset=utf-8';
 export const behaviour = {
   /** A new snapshot, confirmed `ageMs` ago, `delayMs` after the request came, on a clock that is `aheadMs` ahead. */
   prices: ({ ageMs = 0, delayMs = 0, aheadMs = 0 } = {}) => (_, response, stub) => {
-    setTimeout(() => {
+    const answer = () => {
       const now = Date.now() + aheadMs;
       response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': now }).end(stub.snapshot(now, now - ageMs));
-    }, delayMs);
+    };
+    if (delayMs > 0) setTimeout(answer, delayMs);
+    else answer();
   },
   /** This body, whatever the time. */
-  fixed: (body) => (_, response) => {
-    response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': Date.now() }).end(body);
+  fixed: (body, headers = {}) => (_, response) => {
+    response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': Date.now(), ...headers }).end(body);
   },
   /** Nothing, ever. */
   hang: () => () => {},
@@ -31,6 +33,30 @@ export const behaviour = {
   /** A page where prices should be. */
   html: () => (_, response) => {
     response.writeHead(200, { 'content-type': 'text/html', 'pricecast-now': Date.now() }).end('<html>hello</html>');
+  },
+  /** A new snapshot under another status, as a confused proxy would have it. */
+  pricesAs: (status, headers = {}) => (_, response, stub) => {
+    const now = Date.now();
+    response.writeHead(status, { 'content-type': JSON_TYPE, 'pricecast-now': now, ...headers }).end(stub.snapshot(now, now));
+  },
+  /** A new snapshot whose length is given as what `lengthOf` makes of it; the connection stays open. */
+  misframed: (lengthOf) => (request, _, stub) => {
+    const now = Date.now();
+    const body = stub.snapshot(now, now);
+    const head = `content-type: ${JSON_TYPE}\r\npricecast-now: ${now}\r\ncontent-length: ${lengthOf(body.length)}`;
+    request.socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`);
+  },
+  /** Chunks of a body, a cut where the last one should be. */
+  cutInChunks: () => (_, response, stub) => {
+    const now = Date.now();
+    response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': now });
+    response.write(stub.snapshot(now, now), () => response.destroy());
+  },
+  /** A snapshot of a replica that is `seqBehind` publications and `epochBehind` ms of epoch behind. */
+  lagging: ({ seqBehind = 0, epochBehind = 0, ageMs = 0 }) => (_, response, stub) => {
+    const now = Date.now();
+    const body = snapshotBody({ now, confirmedAt: now - ageMs, seq: Math.max(0, stub.seq - seqBehind), epoch: stub.epoch - epochBehind });
+    response.writeHead(200, { 'content-type': JSON_TYPE, 'pricecast-now': now }).end(body);
   },
   /** Prices of somebody who is not our origin: without its clock. */
   unstamped: () => (_, response, stub) => {
@@ -60,12 +86,17 @@ class Stub {
   constructor(initial) {
     this.behave = initial;
     this.epoch = Date.now();
-    /** Every request it got: `{method, url, headers, at}`. */
+    /** Every request it got: `{method, url, headers, at, closedAt}`; closed by an answer, or by the edge. */
     this.requests = [];
   }
 
   get url() {
     return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** The number of the last snapshot. */
+  get seq() {
+    return this.#seq;
   }
 
   get fetches() {
@@ -90,7 +121,9 @@ class Stub {
 
   #answer(request, response) {
     const { method, url, headers } = request;
-    this.requests.push({ method, url, headers, at: Date.now() });
+    const entry = { method, url, headers, at: Date.now(), closedAt: undefined };
+    this.requests.push(entry);
+    response.once('close', () => (entry.closedAt = Date.now()));
     request.on('error', () => {});
     response.on('error', () => {});
     this.behave(request, response, this);
