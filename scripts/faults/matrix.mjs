@@ -250,8 +250,11 @@ export const matrix = [
     row: 35,
     group: 'Process',
     fault: 'Cold start, no data at all',
-    expected: '503 + Retry-After, no-store; never 200 with empty prices',
-    tests: [],
+    expected: '503 with Retry-After and no-store at origin and edge; never 200 without prices; prices ≤ 5 s after an exchange speaks',
+    tests: [
+      'node e2e/origin-down.test.mjs > a cold edge without an origin says 503, when to come again, and that it is not to be kept',
+      'node e2e/faults/edge.test.mjs > before any price was ever known, origin and edge say so and when to come again; five seconds after an exchange speaks there are prices',
+    ],
   },
   {
     row: 36,
@@ -319,9 +322,12 @@ export const matrix = [
   {
     row: 45,
     group: 'Clock',
-    fault: 'Edge clock 3 s ahead of origin',
-    expected: 'ages bounded by Date + own residence; skew test',
-    tests: [],
+    fault: "The edge's clock 3 s ahead of, or behind, the origin's",
+    expected: "ages count from the origin's stamps and the edge's own elapsed time: flagged on time, neither late nor early",
+    tests: [
+      'node e2e/clock.test.mjs > clocks that disagree',
+      "node e2e/faults/edge.test.mjs > the edge's clock 3 s ahead, 3 s behind, or swinging between them: no price is shown unflagged after its five seconds",
+    ],
   },
   {
     row: 46,
@@ -333,44 +339,62 @@ export const matrix = [
   {
     row: 47,
     group: 'Edge',
-    fault: 'Origin 500/502/503/504, reset, timeout',
-    expected: 'SIE: 200, stale by true age, Age>0, Cache-Status',
-    tests: [],
+    fault: 'Origin 500, 502, 503, 504, refused, reset, silent',
+    expected: '200 with the last known prices, flagged by their true age, told by Cache-Status; fresh ≤ 5 s after it is well; ≤ 1 fetch a second',
+    tests: [
+      'node e2e/origin-down.test.mjs > whatever way the origin fails',
+      'node e2e/faults/edge.test.mjs > an origin that fails by 5xx, reset or silence: the last prices by their true age, and fresh ones five seconds after it is well',
+    ],
   },
   {
     row: 48,
     group: 'Edge',
-    fault: 'Origin 404/401/429',
-    expected: 'not SIE; not cached over good data',
-    tests: [],
+    fault: 'Origin 401, 403, 404, 410, 429',
+    expected: 'nothing of the answer is kept over good data, not even well-formed newer prices in its body',
+    tests: [
+      'node e2e/faults/edge.test.mjs > an origin that answers 401, 403, 404, 410 or 429, newer prices in the body: nothing of it replaces good data',
+    ],
   },
   {
     row: 49,
     group: 'Edge',
-    fault: 'Origin hangs 30 s',
-    expected: 'edge deadline ≤ 1 s; SWR/SIE served; p99 bounded',
-    tests: [],
+    fault: 'Origin hangs',
+    expected: 'the edge gives up after 1 s; clients get the last known prices at once, p99 bounded',
+    tests: [
+      'node e2e/faults/edge.test.mjs > an origin that hangs is given up after a second, while twenty clients a moment are answered at once',
+      'node e2e/cache.test.mjs > a cold herd at an origin that hangs is told so in good time',
+    ],
   },
   {
     row: 50,
     group: 'Edge',
     fault: 'Cold key, 1,000 concurrent',
-    expected: '≤ 1 origin hit per isolate; all 200',
-    tests: [],
+    expected: 'one origin fetch per isolate; all answered 200',
+    tests: [
+      'node e2e/faults/load.test.mjs > a cold edge asked by 1,000 at once fetches once in each isolate, and all 1,000 are answered',
+    ],
   },
   {
     row: 51,
     group: 'Edge',
-    fault: 'Flight leader disconnects',
-    expected: 'followers finish; revalidation completes via waitUntil',
-    tests: [],
+    fault: 'The client whose request started the refresh disconnects',
+    expected: 'its followers are answered, and the refresh completes',
+    tests: [
+      'node e2e/cache.test.mjs > 50 clients cut by RST in the middle of the refresh of a cold edge, the leader among them, cost nobody anything',
+      'node e2e/cache.test.mjs > 50 clients cut by RST in the middle of the refresh of a copy beyond its hard age, the leader among them, cost nobody anything',
+      'node e2e/cache.test.mjs > a client that causes a refresh and vanishes with its answer leaves the refresh running',
+      'node e2e/faults/load.test.mjs > the one client that caused a refresh vanishes: its followers and the refresh do not notice',
+    ],
   },
   {
     row: 52,
     group: 'Edge',
     fault: 'Panic in 1 of 100 concurrent Worker requests',
-    expected: '99 unaffected (or ≤ 1 s recovery), next is good',
-    tests: [],
+    expected: '100 answers, the panicked one included; the next is good; memory refilled from the shared cache',
+    tests: [
+      'node e2e/faults/load.test.mjs > a panic in one of 100 requests at once, ten times over: 1,000 answers, and the next is good',
+      'node e2e/panic.test.mjs > after a panic the shared cache refills the memory while the origin hangs',
+    ],
   },
   {
     row: 53,
@@ -382,30 +406,41 @@ export const matrix = [
   {
     row: 54,
     group: 'Edge',
-    fault: 'Cache API throws, or put fails (413)',
-    expected: 'bypass; still answers',
-    tests: [],
+    fault: 'The Cache API throws, fails, hangs, lies or is not there',
+    expected: 'bypassed: everybody is answered, the origin asked about once a second',
+    tests: [
+      'node e2e/faults/edge.test.mjs > a shared cache that throws, fails, hangs or lies costs nobody an answer',
+    ],
   },
   {
     row: 55,
     group: 'Edge',
-    fault: 'Truncated origin body, wrong length, wrong type',
-    expected: 'never stored',
-    tests: [],
+    fault: 'Origin body truncated, of a wrong length, of a wrong type',
+    expected: 'never kept',
+    tests: [
+      'node e2e/faults/edge.test.mjs > a body cut, of a wrong length, or of a wrong type is never kept',
+    ],
   },
   {
     row: 56,
     group: 'Edge',
-    fault: 'Origin older than cached (seq lower, replica lag)',
-    expected: 'keep newer',
-    tests: [],
+    fault: 'Origin older than the copy (replica lag, older epoch, second origin)',
+    expected: 'the newer one is kept',
+    tests: [
+      'node e2e/faults/edge.test.mjs > a replica that lags, or an older epoch, is not taken over what is held',
+      'node e2e/origin-down.test.mjs > an older publication than the one shown is not taken from a second origin',
+    ],
   },
   {
     row: 57,
     group: 'Edge',
-    fault: 'Edge provider down',
-    expected: 'documented direct/secondary path; client guidance',
+    fault: 'The edge provider is down',
+    expected: 'clients go to the direct address, one they were shipped with',
     tests: [],
+    notRun: {
+      reason: 'an outage of a whole provider cannot be had on one machine',
+      drill: 'docs/drills.md, "The edge provider is down"',
+    },
   },
   {
     row: 58,
@@ -413,6 +448,10 @@ export const matrix = [
     fault: '5,000 streams that never read',
     expected: 'each cut by write deadline ≤ 5 s; RSS flat; others\' p99 unchanged',
     tests: [],
+    notRun: {
+      reason: 'there is no streaming endpoint yet; the row comes with it',
+      drill: 'none until then',
+    },
   },
   {
     row: 59,
@@ -427,13 +466,19 @@ export const matrix = [
     fault: 'Reconnect storm of 10k after restart',
     expected: 'jittered retry:; accept rate limited; recover ≤ 30 s',
     tests: [],
+    notRun: {
+      reason: 'there is no streaming endpoint yet; the row comes with it',
+      drill: 'none until then',
+    },
   },
   {
     row: 61,
     group: 'Client / load',
-    fault: 'Conditional flood (If-None-Match)',
-    expected: '304 from edge, origin flat',
-    tests: [],
+    fault: 'Flood of conditional requests (If-None-Match)',
+    expected: '304 from the edge; origin fetches flat at about one a second',
+    tests: [
+      'node e2e/faults/load.test.mjs > a flood of conditional requests is answered by the edge, and the origin is asked no more often',
+    ],
   },
   {
     row: 62,
@@ -448,27 +493,39 @@ export const matrix = [
     fault: 'Last-Event-ID resume, duplicate tabs',
     expected: 'snapshot first, then updates',
     tests: [],
+    notRun: {
+      reason: 'there is no streaming endpoint yet; the row comes with it',
+      drill: 'none until then',
+    },
   },
   {
     row: 64,
     group: 'Malicious',
-    fault: '?cb=random, reordered, 16 KB URL, odd paths',
-    expected: 'origin rps unchanged',
-    tests: [],
+    fault: 'Never the same request twice: ?cb=random, reordered, 16 KB URLs, odd paths, methods, hosts, no-cache',
+    expected: 'answered at the edge; the origin is asked about once a second, as without',
+    tests: [
+      'node e2e/faults/malicious.test.mjs > a flood of urls, queries, methods and hosts that are never twice the same: the origin is asked no more often',
+      'node e2e/http-contract.test.mjs > queries, paths and methods that are not known are refused without a fetch',
+    ],
   },
   {
     row: 65,
     group: 'Malicious',
-    fault: 'X-Forwarded-Host, X-HTTP-Method-Override, X-Original-URL, oversize and control characters (CPDoS)',
-    expected: 'same bytes for next clean client',
-    tests: [],
+    fault: 'Poisoned headers: X-Forwarded-Host, X-HTTP-Method-Override, X-Original-URL and 290 more, oversize, control characters',
+    expected: 'the same bytes for the next clean client; nothing of it comes back or goes on to the origin',
+    tests: [
+      'node e2e/faults/malicious.test.mjs > no header that a client can send changes a byte of what the next one is told',
+      'node e2e/http-contract.test.mjs > no header of a client changes the answer, nor goes on to the origin',
+    ],
   },
   {
     row: 66,
     group: 'Malicious',
-    fault: '/api/v1/prices/x.css, %2f, ;, .., //, NUL',
-    expected: 'strict 404, no-store',
-    tests: [],
+    fault: 'Confused paths: /api/v1/prices/x.css, %2f, ;, .., //, NUL and 260 more',
+    expected: 'strict 404 with no-store, no fetch',
+    tests: [
+      'node e2e/faults/malicious.test.mjs > a path that is not exactly ours is a 404 that nobody keeps, and causes no fetch',
+    ],
   },
   {
     row: 67,
@@ -483,6 +540,10 @@ export const matrix = [
     fault: 'WS: 64 MiB frame, fragments, bad UTF-8, ping flood, deflate bomb',
     expected: 'close 1009/1002/1008',
     tests: [],
+    notRun: {
+      reason: 'there is no streaming endpoint yet; the row comes with it, WebSocket included',
+      drill: 'none until then',
+    },
   },
   {
     row: 69,
