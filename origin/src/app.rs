@@ -18,7 +18,7 @@ use crate::exchange::coinbase::{Client, CoinbasePoller};
 use crate::exchange::kraken::KrakenStream;
 use crate::exchange::{QUEUE_LEN, tls};
 use crate::http::server::{ServeOptions, serve};
-use crate::http::{Site, StateHealth, metrics_router, router};
+use crate::http::{ConnectionLimits, Site, StateHealth, metrics_router, router};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::persist::Persist;
@@ -126,15 +126,15 @@ async fn serve_face(
 ) {
     let Shared { clock, metrics, store, state_health } = shared;
     let site = Site::new(config, clock, store, Arc::clone(&metrics), state_health);
-    let options =
-        ServeOptions { connections_max: config.http.connections_max, drain: config.http.drain };
+    let options = ServeOptions::new(&config.http);
     serve(listener, router(Arc::new(site)), options, metrics, stop).await;
 }
 
 async fn serve_metrics(listener: TcpListener, shared: Shared) {
     let Shared { clock, metrics, store, .. } = shared;
     let face = metrics_router(Arc::clone(&metrics), store, clock);
-    let options = ServeOptions { connections_max: METRICS_CONNECTIONS_MAX, drain: Duration::ZERO };
+    let connections = ConnectionLimits::total(METRICS_CONNECTIONS_MAX);
+    let options = ServeOptions { connections, drain: Duration::ZERO };
     serve(listener, face, options, metrics, CancellationToken::new()).await;
 }
 

@@ -79,6 +79,7 @@ pub struct Metrics {
     http_requests: Family<OfRequest, Counter>,
     http_duration: Histogram,
     http_connections: Gauge,
+    http_limited: Family<OfReason, Counter>,
     state_writes: Family<OfOutcome, Counter>,
     clock_ahead: Seconds,
 }
@@ -105,6 +106,7 @@ impl Default for Metrics {
             http_requests: Family::default(),
             http_duration: Histogram::new([0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5]),
             http_connections: Gauge::default(),
+            http_limited: Family::default(),
             state_writes: Family::default(),
             clock_ahead: Seconds::default(),
         };
@@ -146,6 +148,7 @@ impl Metrics {
             http_requests "http_requests" "Requests answered";
             http_duration "http_request_duration_seconds" "From the request's head to the answer";
             http_connections "http_connections" "Connections open";
+            http_limited "http_limited" "Requests and connections refused by a limit, by reason";
             state_writes "state_writes" "Writes of the last known prices to state_dir";
             clock_ahead "clock_wall_ahead_seconds"
                 "How far the wall clock is ahead of the process clock";
@@ -234,6 +237,11 @@ impl Metrics {
     /// Tells how many connections are open.
     pub fn http_connections(&self, change: i64) {
         self.http_connections.inc_by(change);
+    }
+
+    /// Counts what a limit refused.
+    pub fn http_limited(&self, reason: &'static str) {
+        self.http_limited.get_or_create(&OfReason { reason }).inc();
     }
 
     /// Counts a write to `state_dir`.

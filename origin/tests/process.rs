@@ -10,19 +10,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use tempfile::{TempDir, tempdir};
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pricecast-origin"));
-    command.env_clear().stdin(Stdio::null());
-    command
-}
+use support::program::{Running, program};
+use tempfile::tempdir;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
@@ -114,56 +107,13 @@ fn a_taken_port_is_told_with_its_key_and_is_no_mistake_of_the_configuration() {
     assert!(told.contains(&format!("listen on {address} (http.listen)")), "{told}");
 }
 
-/// The program, started and listening, fed from these addresses.
-struct Running {
-    child: Child,
-    address: String,
-    log: std::sync::mpsc::Receiver<String>,
-    _directory: TempDir,
-}
-
-impl Running {
-    fn start(kraken: &str, coinbase: &str) -> Self {
-        let directory = tempdir().unwrap();
-        let mut child = program()
-            .current_dir(&directory)
-            .env("PRICECAST_HTTP__LISTEN", "127.0.0.1:0")
-            .env("PRICECAST_METRICS__LISTEN", "127.0.0.1:0")
-            .env("PRICECAST_KRAKEN__URL", kraken)
-            .env("PRICECAST_COINBASE__URL", coinbase)
-            .env("PRICECAST_LOG__FORMAT", "json")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|l| sender.send(l)));
-        let listens = log.iter().find(|line| line.contains("listens on")).unwrap();
-        let line: serde_json::Value = serde_json::from_str(&listens).unwrap();
-        assert_eq!(line["level"], "INFO");
-        let address = line["http"].as_str().unwrap().to_owned();
-        Self { child, address, log, _directory: directory }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(unix)]
 #[test]
 fn sigterm_ends_it_cleanly_and_its_log_is_json_when_asked_for() {
-    let mut origin = Running::start("ws://127.0.0.1:1/v2", "http://127.0.0.1:1");
+    let mut origin = Running::start(&[("PRICECAST_LOG__FORMAT", "json")]);
+    let line: serde_json::Value = serde_json::from_str(&origin.listens).unwrap();
+    assert_eq!(line["level"], "INFO");
     origin.signal("-TERM");
-    assert!(origin.log.iter().any(|line| line.contains("stopped: requests finished")));
     let deadline = Instant::now() + Duration::from_secs(5);
     let status = loop {
         if let Some(status) = origin.child.try_wait().unwrap() {
@@ -173,14 +123,19 @@ fn sigterm_ends_it_cleanly_and_its_log_is_json_when_asked_for() {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(status.code(), Some(0));
+    assert!(origin.log().contains("stopped: requests finished"));
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn after_the_process_stood_still_nothing_old_is_passed_off_as_fresh() {
     let sim = market_sim::start(market_sim::Options::default()).await.unwrap();
-    let origin = Running::start(&sim.kraken_url(), &sim.coinbase_url());
-    let url = format!("http://{}/api/v1/prices", origin.address);
+    let (kraken, coinbase) = (sim.kraken_url(), sim.coinbase_url());
+    let origin = Running::start(&[
+        ("PRICECAST_KRAKEN__URL", &kraken),
+        ("PRICECAST_COINBASE__URL", &coinbase),
+    ]);
+    let url = format!("{}/api/v1/prices", origin.url);
     let tls = pricecast_origin::exchange::tls::client_config().unwrap();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
     let ask = async || {

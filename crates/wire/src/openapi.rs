@@ -138,11 +138,12 @@ fn responses_of(resource: Resource, with_body: bool) -> Vec<(u16, Response)> {
                 (200, with_stamps(json("Prices, each flagged when it is 5 s old", prices))),
                 (304, with_stamps(Response::new("The caller's copy is still true"))),
             ];
-            list.extend(
-                [ProblemCode::QueryNotAllowed, ProblemCode::Forbidden]
-                    .map(|c| problem(c, with_body)),
-            );
-            list.push(problem(ProblemCode::NoDataYet, with_body));
+            list.extend([
+                problem(&[ProblemCode::QueryNotAllowed], with_body),
+                problem(&[ProblemCode::Forbidden], with_body),
+                problem(&[ProblemCode::TooManyRequests], with_body),
+                problem(&[ProblemCode::NoDataYet, ProblemCode::Overloaded], with_body),
+            ]);
             list
         }
         Resource::Live => vec![(200, json("It runs", object()))],
@@ -150,23 +151,29 @@ fn responses_of(resource: Resource, with_body: bool) -> Vec<(u16, Response)> {
             (200, json("Fresh prices are served", object())),
             (503, json("Not ready; the body gives the reasons", object())),
         ],
-        Resource::OpenApi => {
-            vec![(200, json("This document", object())), problem(ProblemCode::Forbidden, with_body)]
-        }
+        Resource::OpenApi => vec![
+            (200, json("This document", object())),
+            problem(&[ProblemCode::Forbidden], with_body),
+            problem(&[ProblemCode::TooManyRequests], with_body),
+            problem(&[ProblemCode::Overloaded], with_body),
+        ],
         Resource::Health => vec![(200, json("Its view", object()))],
     }
 }
 
-fn problem(code: ProblemCode, with_body: bool) -> (u16, Response) {
+/// The answer with any of `codes`, which share a status.
+fn problem(codes: &[ProblemCode], with_body: bool) -> (u16, Response) {
     let content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
-    let response = ResponseBuilder::new().description(format!("`{}`", code.as_str()));
-    let response = match code.retry_after_s() {
-        Some(_) => response.header("Retry-After", header(Type::Integer, "Seconds to wait")),
-        None => response,
+    let names: Vec<_> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+    let response = ResponseBuilder::new().description(names.join(" or "));
+    let response = if codes.iter().any(|code| code.retry_after_s().is_some()) {
+        response.header("Retry-After", header(Type::Integer, "Seconds to wait"))
+    } else {
+        response
     };
     let response =
         if with_body { response.content("application/problem+json", content) } else { response };
-    (code.status(), response.build())
+    (codes.first().map_or(500, |code| code.status()), response.build())
 }
 
 fn with_stamps(mut response: Response) -> Response {

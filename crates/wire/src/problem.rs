@@ -17,12 +17,18 @@ pub enum ProblemCode {
     QueryNotAllowed,
     /// A request with a body, of which none is ever read.
     BodyNotAllowed,
+    /// A longer request target than any of ours.
+    UriTooLong,
     /// More headers than are read.
     HeadersTooLarge,
+    /// More requests or connections from one address than it may have.
+    TooManyRequests,
     /// The origin's shared secret is missing or wrong.
     Forbidden,
     /// No price was ever known here.
     NoDataYet,
+    /// As many requests or connections as are served at a time.
+    Overloaded,
     /// A configuration value is wrong; the detail names it.
     Misconfigured,
     /// A fault of ours.
@@ -31,14 +37,17 @@ pub enum ProblemCode {
 
 impl ProblemCode {
     /// Every code, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::QueryNotAllowed,
         Self::BodyNotAllowed,
+        Self::UriTooLong,
         Self::HeadersTooLarge,
+        Self::TooManyRequests,
         Self::Forbidden,
         Self::NoDataYet,
+        Self::Overloaded,
         Self::Misconfigured,
         Self::Internal,
     ];
@@ -51,9 +60,12 @@ impl ProblemCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::QueryNotAllowed => "query_not_allowed",
             Self::BodyNotAllowed => "body_not_allowed",
+            Self::UriTooLong => "uri_too_long",
             Self::HeadersTooLarge => "headers_too_large",
+            Self::TooManyRequests => "too_many_requests",
             Self::Forbidden => "forbidden",
             Self::NoDataYet => "no_data_yet",
+            Self::Overloaded => "overloaded",
             Self::Misconfigured => "misconfigured",
             Self::Internal => "internal",
         }
@@ -68,9 +80,11 @@ impl ProblemCode {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyNotAllowed => 413,
+            Self::UriTooLong => 414,
+            Self::TooManyRequests => 429,
             Self::HeadersTooLarge => 431,
             Self::Misconfigured | Self::Internal => 500,
-            Self::NoDataYet => 503,
+            Self::NoDataYet | Self::Overloaded => 503,
         }
     }
 
@@ -82,9 +96,11 @@ impl ProblemCode {
             Self::NotFound => "Not Found",
             Self::MethodNotAllowed => "Method Not Allowed",
             Self::BodyNotAllowed => "Content Too Large",
+            Self::UriTooLong => "URI Too Long",
+            Self::TooManyRequests => "Too Many Requests",
             Self::HeadersTooLarge => "Request Header Fields Too Large",
             Self::Misconfigured | Self::Internal => "Internal Server Error",
-            Self::NoDataYet => "Service Unavailable",
+            Self::NoDataYet | Self::Overloaded => "Service Unavailable",
         }
     }
 
@@ -95,19 +111,23 @@ impl ProblemCode {
             Self::MethodNotAllowed => "This path answers GET, HEAD and OPTIONS.",
             Self::QueryNotAllowed => "This path takes no query parameters.",
             Self::BodyNotAllowed => "Requests here carry no body.",
+            Self::UriTooLong => "At most 2 KiB of path and query are read.",
             Self::HeadersTooLarge => "At most 16 KiB of headers are read.",
+            Self::TooManyRequests => "This address asks more than it may.",
             Self::Forbidden => "This service answers its own edge only.",
             Self::NoDataYet => "No price is known here yet.",
+            Self::Overloaded => "As many requests as can be served are being served.",
             Self::Misconfigured => "The service is misconfigured.",
             Self::Internal => "The service failed to answer.",
         }
     }
 
-    /// Seconds until another try makes sense: the value of `Retry-After`, on 503 only.
+    /// Seconds until another try makes sense: the value of `Retry-After`, on 429 and 503 only.
     #[must_use]
     pub const fn retry_after_s(self) -> Option<u32> {
         match self {
             Self::NoDataYet => Some(2),
+            Self::TooManyRequests | Self::Overloaded => Some(1),
             _ => None,
         }
     }
@@ -204,9 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_503_asks_for_another_try_and_only_a_405_lists_methods() {
+    fn only_429_and_503_ask_for_another_try_and_only_a_405_lists_methods() {
         for code in ProblemCode::ALL {
-            assert_eq!(code.retry_after_s().is_some(), code.status() == 503, "{code:?}");
+            let may_pass = matches!(code.status(), 429 | 503);
+            assert_eq!(code.retry_after_s().is_some(), may_pass, "{code:?}");
             assert_eq!(code.allow().is_some(), code.status() == 405, "{code:?}");
         }
     }

@@ -1,9 +1,10 @@
 //! Every key: its name, its default, its reading, and what must hold between keys.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pricecast_core::Symbol;
 use pricecast_wire::Cors;
 use pricecast_wire::headers::ClientMaxAge;
@@ -19,6 +20,8 @@ use super::{
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
+/// Where a Tunnel on the same machine comes from.
+const LOOPBACKS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 /// What one Kraken connection and one publication are meant for.
 const SYMBOLS_MAX: usize = 500;
 /// One that is used and one to rotate to.
@@ -53,9 +56,16 @@ pub(super) fn read(reader: &mut Reader) -> Config {
             }),
             cors: reader.take("http.cors_origins", Cors::Any, cors),
             hsts: reader.take("http.hsts", false, Value::boolean),
-            connections_max: reader.take("http.connections_max", 1_024, |value| {
-                usize::try_from(value.integer(1, 65_536)?).map_err(|e| e.to_string())
-            }),
+            connections_max: reader.take("http.connections_max", 1_024, |v| count(v, 1)),
+            connections_per_address_max: reader
+                .take("http.connections_per_address_max", 64, |v| count(v, 0)),
+            requests_max: reader.take("http.requests_max", 512, |v| count(v, 1)),
+            requests_per_address_per_s: reader.take(
+                "http.requests_per_address_per_s",
+                20,
+                |value| u32::try_from(value.integer(0, 10_000)?).map_err(|e| e.to_string()),
+            ),
+            trusted_proxies: reader.take("http.trusted_proxies", loopbacks(), blocks),
             drain: reader.take("http.drain", Duration::from_secs(10), |value| {
                 within(value.duration("10s")?, DRAIN)
             }),
@@ -102,6 +112,26 @@ pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn loopbacks() -> Vec<IpNet> {
+    LOOPBACKS.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// A number of connections or requests.
+fn count(value: &Value, min: u64) -> Parsed<usize> {
+    usize::try_from(value.integer(min, 65_536)?).map_err(|error| error.to_string())
+}
+
+/// Addresses and blocks of them.
+fn blocks(value: &Value) -> Parsed<Vec<IpNet>> {
+    let example = r#"["127.0.0.0/8", "10.1.2.3"]"#;
+    let block = |text: String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let block = text.parse::<IpNet>().or_else(|_| address()).map(|block| block.trunc());
+        block.map_err(|_| format!("{text:?} is no address and no block of them, e.g. {example}"))
+    };
+    value.list(example)?.into_iter().map(block).collect()
 }
 
 fn real(url: &str) -> Url {

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use pricecast_core::Symbol;
 use pricecast_wire::Cors;
 use pricecast_wire::headers::ClientMaxAge;
@@ -93,8 +94,16 @@ pub struct HttpConfig {
     pub cors: Cors,
     /// Whether `Strict-Transport-Security` is sent.
     pub hsts: bool,
-    /// Connections open at a time; more wait.
+    /// Connections served at a time; further ones are told to come again.
     pub connections_max: usize,
+    /// Of one address, among those that have not shown the secret; 0: no limit.
+    pub connections_per_address_max: usize,
+    /// Requests being answered at a time; further ones are told to come again.
+    pub requests_max: usize,
+    /// What one address may ask without the secret, in the long run; 0: no limit.
+    pub requests_per_address_per_s: u32,
+    /// Proxies of ours: their address says nothing about who asks, so it is not limited.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long requests under way may take after the order to stop.
     pub drain: Duration,
 }

@@ -15,6 +15,7 @@ pub(super) fn to_toml(config: &Config) -> String {
         Cors::Any => vec!["*".to_owned()],
         Cors::Listed(list) => list.clone(),
     };
+    let proxies: Vec<_> = http.trusted_proxies.iter().map(ToString::to_string).collect();
     let secrets = vec![super::SECRET_PLACEHOLDER.to_owned(); config.access.secrets.len()];
     let max_age_s = match http.client_max_age {
         ClientMaxAge::NoStore => "0",
@@ -43,6 +44,10 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.value("cors_origins", &list(&origins));
     out.value("hsts", &http.hsts.to_string());
     out.value("connections_max", &http.connections_max.to_string());
+    out.value("connections_per_address_max", &http.connections_per_address_max.to_string());
+    out.value("requests_max", &http.requests_max.to_string());
+    out.value("requests_per_address_per_s", &http.requests_per_address_per_s.to_string());
+    out.value("trusted_proxies", &list(&proxies));
     out.value("drain", &duration(http.drain));
     out.section("metrics");
     out.text("listen", &config.metrics.listen.to_string());

@@ -76,6 +76,11 @@ fn each_kind_of_mistake_has_its_advice() {
         ("http.client_max_age_s = 3", "from 0 to 2"),
         ("http.cors_origins = [\"example.com\"]", "is no origin"),
         ("http.connections_max = 0", "from 1 to 65536"),
+        ("http.connections_per_address_max = 65537", "from 0 to 65536"),
+        ("http.requests_max = 0", "from 1 to 65536"),
+        ("http.requests_per_address_per_s = 10001", "from 0 to 10000"),
+        ("http.trusted_proxies = [\"10.0.0.0/33\"]", "\"10.0.0.0/33\" is no address"),
+        ("http.trusted_proxies = \"proxy.example\"", "is no address and no block"),
         ("access.secrets = [\"a\", \"b\", \"c\"]", "two are enough"),
         ("access.secrets = [\"a b\"]", "visible ASCII"),
         ("kraken.url = \"https://ws.kraken.com/v2\"", "is no wss:// or ws:// URL"),
@@ -92,6 +97,16 @@ fn each_kind_of_mistake_has_its_advice() {
         assert!(told.contains(says), "{text} -> {told}");
         assert!(told.contains("(pricecast.toml:1)"), "{told}");
     }
+}
+
+#[test]
+fn trusted_proxies_are_addresses_or_blocks() {
+    let list = "[\"10.1.2.3\", \"10.9.9.9/8\", \"2001:db8::1\"]";
+    let config = load(&format!("http.trusted_proxies = {list}"), &[]).unwrap();
+    let blocks: Vec<_> = config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(blocks, ["10.1.2.3/32", "10.0.0.0/8", "2001:db8::1/128"]);
+    let none = load("", &[("PRICECAST_HTTP__TRUSTED_PROXIES", "")]).unwrap();
+    assert!(none.http.trusted_proxies.is_empty(), "nobody is trusted when the list says so");
 }
 
 #[test]

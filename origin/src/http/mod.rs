@@ -2,14 +2,20 @@
 //! sees an exchange, and no request causes any work upstream.
 
 mod access;
+mod address;
+mod admission;
+mod buckets;
+mod deadlines;
+mod gate;
 mod health;
 mod metrics;
 mod negotiate;
+mod peer;
 mod prices;
 mod respond;
 pub mod server;
+mod strict_lines;
 mod trace;
-mod write_deadline;
 
 use std::sync::Arc;
 
@@ -20,12 +26,15 @@ use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
 use tokio::time::Instant;
 use tracing::{debug, error};
 
+pub use admission::ConnectionLimits;
 pub use health::StateHealth;
 pub use metrics::metrics_router;
 
+use self::gate::{Gate, Refusal};
+use self::peer::Peer;
 use self::respond::{CommonHeaders, Reply};
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
 
@@ -35,7 +44,7 @@ pub struct Site {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     state_health: Arc<StateHealth>,
-    secrets: Vec<Secret>,
+    gate: Gate,
     cors: Cors,
     common: CommonHeaders,
     openapi: bytes::Bytes,
@@ -57,7 +66,7 @@ impl Site {
             store,
             metrics,
             state_health,
-            secrets: config.access.secrets.clone(),
+            gate: Gate::new(config),
             cors: config.http.cors.clone(),
             common: CommonHeaders::new(config),
             openapi: pricecast_wire::openapi_json().into(),
@@ -65,23 +74,38 @@ impl Site {
         }
     }
 
-    fn answer(&self, request: &Request) -> (Label, Reply) {
+    fn answer(&self, request: &Request, peer: Option<&Peer>) -> (Label, Reply) {
         let uri = request.uri();
         let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
         let is_probe =
             matches!(called, Ok(Call { resource: Resource::Live | Resource::Ready, .. }));
-        if !is_probe && !access::is_allowed(request.headers(), &self.secrets) {
-            return (Label::Refused, Reply::problem(access::forbidden()));
-        }
-        if let Some(reply) = respond::over_limit(request) {
-            return (Label::Refused, reply);
+        let place = match self.gate.enter(request.headers(), peer, is_probe, self.clock.now()) {
+            Ok(place) => place,
+            Err(refusal) => return (Label::Refused, self.refuse(refusal)),
+        };
+        if let Some(code) = respond::over_limit(request) {
+            return (Label::Refused, Reply::problem(code.into()).and_close());
         }
         match called {
             Ok(Call { resource, verb: Verb::Options }) => (Label::Of(resource), Reply::preflight()),
             Ok(Call { resource, verb: Verb::Get | Verb::Head }) => {
-                (Label::Of(resource), self.represent(resource, request))
+                let mut reply = self.represent(resource, request);
+                reply.body = place.held_by(reply.body);
+                (Label::Of(resource), reply)
             }
             Err(code) => (Label::Refused, Reply::problem(Problem::from(code))),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        let reply = Reply::problem(refusal.problem().into());
+        match refusal {
+            Refusal::Limited(limit) => {
+                self.metrics.http_limited(limit.as_str());
+                reply
+            }
+            // Whoever has no secret has no business with a connection.
+            Refusal::Forbidden => reply.and_close(),
         }
     }
 
@@ -134,7 +158,12 @@ pub fn router(site: Arc<Site>) -> Router {
 
 async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
     let began = Instant::now();
-    let (label, reply) = site.answer(&request);
+    let peer = request.extensions().get::<Arc<Peer>>();
+    let (label, mut reply) = site.answer(&request, peer.map(Arc::as_ref));
+    // What follows a body we do not read cannot be told from it.
+    if respond::announces_body(request.headers()) || peer.is_some_and(|p| p.refusal().is_some()) {
+        reply = reply.and_close();
+    }
     let is_head = request.method() == http::Method::HEAD;
     let origin = request.headers().get(http::header::ORIGIN).and_then(|value| value.to_str().ok());
     let now = site.clock.now();

@@ -13,8 +13,12 @@ use pricecast_wire::{AllowOrigin, Problem, ProblemCode};
 
 use crate::config::Config;
 
-/// Longest head read, names and values together.
+/// Longest path and query, together.
+const TARGET_LEN_MAX: usize = 2 * 1_024;
+/// Most header lines, together.
 const HEADERS_LEN_MAX: usize = 16 * 1_024;
+/// What a header line is longer than its name and value.
+const LINE_LEN: usize = ": \r\n".len();
 /// One year, the usual choice.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 const PRICECAST_NOW: HeaderName = HeaderName::from_static(wire::PRICECAST_NOW);
@@ -56,6 +60,12 @@ impl Reply {
             reply.headers.insert(header::ALLOW, HeaderValue::from_static(methods));
         }
         reply
+    }
+
+    /// The connection ends with this answer: what follows on it is not read.
+    pub(super) fn and_close(mut self) -> Self {
+        self.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        self
     }
 
     pub(super) fn preflight() -> Self {
@@ -135,23 +145,26 @@ pub(super) fn openapi(document: Bytes) -> Reply {
     Reply::new(StatusCode::OK, wire::OPENAPI_CACHE_CONTROL).with_body(wire::JSON, document)
 }
 
-/// The answer to a request that is larger than any of ours; `None` for an ordinary one.
-pub(super) fn over_limit(request: &Request) -> Option<Reply> {
+/// What is wrong with a request that is larger than any of ours; `None` for an ordinary one.
+pub(super) fn over_limit(request: &Request) -> Option<ProblemCode> {
     let headers = request.headers();
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let head_len: usize =
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if head_len > HEADERS_LEN_MAX {
-        return Some(limit(ProblemCode::HeadersTooLarge));
-    }
-    let announced = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
-    let has_body = announced || headers.contains_key(header::TRANSFER_ENCODING);
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE_LEN).sum();
     let takes_none = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    (has_body && takes_none).then(|| limit(ProblemCode::BodyNotAllowed))
+    if target.len() > TARGET_LEN_MAX {
+        Some(ProblemCode::UriTooLong)
+    } else if head_len > HEADERS_LEN_MAX {
+        Some(ProblemCode::HeadersTooLarge)
+    } else if takes_none && announces_body(headers) {
+        Some(ProblemCode::BodyNotAllowed)
+    } else {
+        None
+    }
 }
 
-/// The connection is closed: what follows on it has not been read.
-fn limit(code: ProblemCode) -> Reply {
-    let mut reply = Reply::problem(code.into());
-    reply.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    reply
+/// Whether a body follows the head.
+pub(super) fn announces_body(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+        || headers.contains_key(header::TRANSFER_ENCODING)
 }

@@ -2,40 +2,80 @@
 //! sends its head slowly, reads slowly or does nothing is cut off.
 
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::write_deadline::WriteDeadline;
+use super::admission::{Admission, ConnectionLimits};
+use super::deadlines::Deadlines;
+use super::peer::Peer;
+use super::strict_lines::StrictLines;
+use crate::config::HttpConfig;
 use crate::metrics::Metrics;
 
-/// From the first moment, or from the last answer, until a whole request head has come; so idle
-/// connections are closed too.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A client that does not read for this long is cut off.
-const WRITE_WITHIN: Duration = Duration::from_secs(5);
-/// hyper answers longer heads itself, with a bare 431.
-const HEAD_LEN_MAX: usize = 64 * 1_024;
+/// From a connection's first moment until its first whole request head has come: 5 s, less what a
+/// timer and a busy machine may be late.
+const FIRST_HEAD_WITHIN: Duration = Duration::from_millis(4_900);
+/// The same for a connection that will only be told why it is not served.
+const REFUSED_HEAD_WITHIN: Duration = Duration::from_secs(1);
+/// From an answer until the next whole head has come, so idle connections are closed too: 10 s,
+/// likewise.
+const NEXT_HEAD_WITHIN: Duration = Duration::from_millis(9_900);
+/// hyper answers longer heads itself, with a bare 431; from 16 KiB on we do, and say why.
+const HEAD_LEN_MAX: usize = 32 * 1_024;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How to serve.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Connections open at a time; more wait in the listener's queue.
-    pub connections_max: usize,
+    /// How many connections there may be.
+    pub connections: ConnectionLimits,
     /// How long requests under way may take after the order to stop.
     pub drain: Duration,
+}
+
+impl ServeOptions {
+    /// As configured, and as the process's limit on open files permits.
+    #[must_use]
+    pub fn new(http: &HttpConfig) -> Self {
+        let files_max = files_max();
+        let connections = ConnectionLimits::new(http, files_max);
+        let served_max = connections.served_max;
+        if served_max < http.connections_max {
+            info!(
+                served_max,
+                files_max,
+                "only {served_max} connections are served at a time (http.connections_max is {}): \
+                 the process may open too few files for more (ulimit -n)",
+                http.connections_max
+            );
+        }
+        Self { connections, drain: http.drain }
+    }
+}
+
+/// How many files the process may open; `None` if that is not known or not limited.
+#[cfg(target_os = "linux")]
+fn files_max() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn files_max() -> Option<u64> {
+    None
 }
 
 /// Serves `router` on `listener` until `stop` is called; then takes no more connections and
@@ -47,24 +87,29 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(options.connections_max));
+    let admission = Arc::new(Mutex::new(Admission::new(options.connections)));
     let graceful = GracefulShutdown::new();
-    while let Some(stream) = accept(&listener, &places, &stop).await {
-        let (stream, place) = stream;
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_LEN_MAX);
-        let io = TokioIo::new(WriteDeadline::new(stream, WRITE_WITHIN));
-        let connection = http.serve_connection(io, TowerToHyperService::new(router.clone()));
-        let connection = graceful.watch(connection);
-        let metrics = Arc::clone(&metrics);
-        tokio::spawn(async move {
-            metrics.http_connections(1);
-            if let Err(error) = connection.await {
-                debug!(error = %error, "a connection ended: {error}");
+    while let Some((stream, address)) = accept(&listener, &stop).await {
+        match Peer::admit(&admission, address.ip()) {
+            Ok(peer) => {
+                let connection = connection(stream, peer, router.clone());
+                let connection = graceful.watch(connection);
+                let metrics = Arc::clone(&metrics);
+                tokio::spawn(async move {
+                    metrics.http_connections(1);
+                    if let Err(error) = connection.await {
+                        debug!(error = %error, "a connection ended: {error}");
+                    }
+                    metrics.http_connections(-1);
+                });
             }
-            metrics.http_connections(-1);
-            drop(place);
-        });
+            Err(limit) => {
+                metrics.http_limited(limit.as_str());
+                drop(stream);
+                // Those who have a place come first.
+                tokio::task::yield_now().await;
+            }
+        }
     }
     drop(listener);
     if timeout(options.drain, graceful.shutdown()).await.is_err() {
@@ -73,30 +118,46 @@ pub async fn serve(
     }
 }
 
-type Place = tokio::sync::OwnedSemaphorePermit;
+/// Speaks HTTP/1 on `stream` and lets `router` answer, which finds the [`Peer`] in each request.
+fn connection(
+    stream: TcpStream,
+    peer: Arc<Peer>,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+    let head_within =
+        if peer.refusal().is_none() { FIRST_HEAD_WITHIN } else { REFUSED_HEAD_WITHIN };
+    let stream = Deadlines::new(stream, Arc::clone(&peer), head_within);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        peer.note_asked();
+        request.extensions_mut().insert(Arc::clone(&peer));
+        router.call(request)
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(NEXT_HEAD_WITHIN)
+        .max_buf_size(HEAD_LEN_MAX)
+        .serve_connection(TokioIo::new(StrictLines::new(stream)), service)
+}
 
-/// The next connection and its place; `None` once `stop` is called.
+/// The next connection; `None` once `stop` is called.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, Place)> {
+) -> Option<(TcpStream, SocketAddr)> {
     stop.run_until_cancelled(async {
-        // Never closed, so a place comes.
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, address)) => {
                     // Answers are one packet: waiting for more only delays them.
                     let _ = stream.set_nodelay(true);
-                    return Some((stream, place));
+                    return (stream, address);
                 }
                 Err(error) => pause_after(&error).await,
             }
         }
     })
     .await
-    .flatten()
 }
 
 async fn pause_after(error: &io::Error) {

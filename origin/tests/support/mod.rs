@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(unreachable_pub, reason = "shared by several test binaries")]
 
+pub mod program;
+pub mod raw;
+
 use std::time::Duration;
 
 use market_sim::{Handle, Venue};
