@@ -1,32 +1,28 @@
-//! The only wiring: listeners, channels, tasks, and the order in which they end.
+//! The only wiring: listeners, tasks, and the order in which they end.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use pricecast_core::{Aggregator, FeedConfig, Publisher, Snapshot, UnixMillis, duration_ms};
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use pricecast_core::Snapshot;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::exchange::coinbase::{Client, CoinbasePoller};
-use crate::exchange::kraken::KrakenStream;
-use crate::exchange::{QUEUE_LEN, tls};
+use crate::feed::Feed;
+use crate::health::Health;
 use crate::http::server::{ServeOptions, serve};
-use crate::http::{ConnectionLimits, Site, StateHealth, metrics_router, router};
-use crate::ingest::Ingest;
+use crate::http::{ConnectionLimits, Site, metrics_router, router};
 use crate::metrics::Metrics;
 use crate::persist::Persist;
 use crate::snapshot::Store;
-use crate::snapshot::state::{Found, StateDir, next_epoch, restorable};
+use crate::snapshot::state::{Found, StateDir, next_epoch};
+use crate::supervise::{Drill, Supervisor, Task};
 
-/// Wishes of the aggregator that may wait for the Kraken adapter.
-const ACTIONS_LEN: usize = 16;
 /// Nobody but a scraper asks there.
 const METRICS_CONNECTIONS_MAX: usize = 16;
 
@@ -61,60 +57,92 @@ struct Shared {
     clock: Clock,
     metrics: Arc<Metrics>,
     store: Arc<Store>,
-    state_health: Arc<StateHealth>,
+    health: Arc<Health>,
+    supervisor: Supervisor,
 }
 
 impl Shared {
-    fn new(config: &Config) -> Self {
-        Self {
-            clock: Clock::start(),
-            metrics: Arc::default(),
-            store: Arc::new(Store::new(config.http.client_max_age.hold_ms())),
-            state_health: Arc::default(),
-        }
+    fn new(config: &Config, drill: Drill) -> Self {
+        let (clock, metrics, health) = (Clock::start(), Arc::default(), Arc::default());
+        let supervisor = Supervisor {
+            clock: clock.clone(),
+            metrics: Arc::clone(&metrics),
+            health: Arc::clone(&health),
+            drill,
+        };
+        let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
+        Self { clock, metrics, store, health, supervisor }
     }
 }
 
-/// Runs the origin until `stop` is called, then drains and saves.
+/// Runs the origin until `stop` is called, then drains and saves. Whatever fails on the way is
+/// started again.
 ///
 /// # Errors
-/// When a task ends that should run for ever.
+/// When it cannot be set up.
 pub async fn run(
     config: Config,
     listeners: Listeners,
     stop: CancellationToken,
+    drill: Drill,
 ) -> anyhow::Result<()> {
-    let shared = Shared::new(&config);
+    let shared = Shared::new(&config, drill);
     let state = StateDir::new(&config.state_dir, config.is_real_market());
     let last = load(&state, &shared.clock);
     announce(&config, &listeners)?;
 
-    let mut tasks = Tasks::default();
-    spawn_ingestion(&mut tasks, &config, &shared, last.as_ref())?;
-    tasks.spawn("clock", keep_clock(shared.clone()));
+    let epoch = next_epoch(shared.clock.now(), last.as_ref());
+    let mut feed = Feed::new(&config, shared.supervisor.clone(), Arc::clone(&shared.store), last)?;
+    // Last known prices are served from the first request on.
+    feed.start(epoch).await;
     let persist = Persist {
         state,
         store: Arc::clone(&shared.store),
         clock: shared.clock.clone(),
-        health: Arc::clone(&shared.state_health),
+        health: Arc::clone(&shared.health),
         metrics: Arc::clone(&shared.metrics),
         writing: Arc::default(),
     };
-    tasks.spawn("state", persist.clone().run());
-    // Metrics stay readable while the face drains: they end with the process.
-    tasks.spawn("metrics", serve_metrics(listeners.metrics, shared.clone()));
+    // Ended by being dropped; metrics stay readable while the face drains.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(keep_clock(shared.clone()));
+    tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
+    tasks.spawn(serve_metrics(listeners.metrics, shared.clone()));
 
-    let outcome = tokio::select! {
-        () = serve_face(listeners.http, &config, shared, stop) => Ok(()),
-        dead = tasks.next_end() => Err(dead),
-    };
+    serve_face(listeners.http, &config, shared, stop).await;
+    feed.stop().await;
     persist.save_now();
-    match outcome {
-        Ok(()) => {
-            info!("stopped: requests finished, last known prices saved");
-            Ok(())
-        }
-        Err(dead) => bail!("{dead}, which it never should; going down"),
+    info!("stopped: requests finished, last known prices saved");
+    Ok(())
+}
+
+/// A listener and what is served on it; a failed accept loop finds it again.
+struct Door {
+    /// Held by [`Door::keep`], so that a stop closes the port before the last requests are done.
+    listener: Weak<TcpListener>,
+    router: axum::Router,
+    options: ServeOptions,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl Door {
+    async fn keep(mut self, task: Task, listener: TcpListener, supervisor: Supervisor) {
+        let listener = Arc::new(listener);
+        self.listener = Arc::downgrade(&listener);
+        let stop = self.stop.clone();
+        let close = async {
+            stop.cancelled().await;
+            drop(listener);
+        };
+        let accept = supervisor.keep(task, stop.clone(), self, |door| door.accept().boxed());
+        tokio::join!(close, accept);
+    }
+
+    async fn accept(&mut self) {
+        let Some(listener) = self.listener.upgrade() else { return };
+        let (router, metrics) = (self.router.clone(), Arc::clone(&self.metrics));
+        serve(listener, router, self.options.clone(), metrics, self.stop.clone()).await;
     }
 }
 
@@ -124,78 +152,51 @@ async fn serve_face(
     shared: Shared,
     stop: CancellationToken,
 ) {
-    let Shared { clock, metrics, store, state_health } = shared;
-    let site = Site::new(config, clock, store, Arc::clone(&metrics), state_health);
+    let Shared { clock, metrics, store, health, supervisor } = shared;
+    let site = Site::new(config, clock, store, Arc::clone(&metrics), health);
     let options = ServeOptions::new(&config.http);
-    serve(listener, router(Arc::new(site)), options, metrics, stop).await;
+    let router = router(Arc::new(site));
+    let door = Door { listener: Weak::new(), router, options, metrics, stop };
+    door.keep(Task::Http, listener, supervisor).await;
 }
 
 async fn serve_metrics(listener: TcpListener, shared: Shared) {
-    let Shared { clock, metrics, store, .. } = shared;
-    let face = metrics_router(Arc::clone(&metrics), store, clock);
+    let Shared { clock, metrics, store, supervisor, .. } = shared;
+    let router = metrics_router(Arc::clone(&metrics), store, clock);
     let connections = ConnectionLimits::total(METRICS_CONNECTIONS_MAX);
     let options = ServeOptions { connections, drain: Duration::ZERO };
-    serve(listener, face, options, metrics, CancellationToken::new()).await;
+    let stop = CancellationToken::new();
+    let door = Door { listener: Weak::new(), router, options, metrics, stop };
+    door.keep(Task::Metrics, listener, supervisor).await;
 }
 
-/// Starts the two adapters and the one writer they feed.
-fn spawn_ingestion(
-    tasks: &mut Tasks,
-    config: &Config,
-    shared: &Shared,
-    last: Option<&Snapshot>,
-) -> anyhow::Result<()> {
-    let (events, received) = mpsc::channel(QUEUE_LEN);
-    let (actions, wanted) = mpsc::channel(ACTIONS_LEN);
-    let (live, any_source_live) = watch::channel(false);
-    let now = shared.clock.now();
-    let mut ingest = Ingest {
-        events: received,
-        actions,
-        any_source_live: live,
-        clock: shared.clock.clone(),
-        aggregator: aggregator(config, now, last),
-        publisher: Publisher::new(next_epoch(now, last)),
-        store: Arc::clone(&shared.store),
-        metrics: Arc::clone(&shared.metrics),
-    };
-    // Last known prices are served from the first request on.
-    ingest.conclude(now);
-    tasks.spawn("ingest", ingest.run());
-    let tls = tls::client_config().context("set up TLS")?;
-    let kraken = KrakenStream {
-        url: config.kraken.url.to_string(),
-        symbols: config.symbols.clone(),
-        clock: shared.clock.clone(),
-        events: events.clone(),
-        actions: wanted,
-        metrics: Arc::clone(&shared.metrics),
-        tls: Arc::new(tls.clone()),
-    };
-    tasks.spawn("kraken", kraken.run());
-    let coinbase = CoinbasePoller {
-        client: Client::new(&config.coinbase.url, tls).context("set up the Coinbase client")?,
-        symbols: config.symbols.clone(),
-        interval_ms: duration_ms(config.coinbase.interval),
-        clock: shared.clock.clone(),
-        events,
-        any_source_live,
-        metrics: Arc::clone(&shared.metrics),
-    };
-    tasks.spawn("coinbase", coinbase.run());
-    Ok(())
+async fn keep_state(persist: Persist, supervisor: Supervisor) {
+    let never = CancellationToken::new();
+    supervisor.keep(Task::State, never, persist, |persist| persist.run().boxed()).await;
 }
 
-fn aggregator(config: &Config, now: UnixMillis, last: Option<&Snapshot>) -> Aggregator {
-    let mut aggregator = Aggregator::new(FeedConfig {
-        symbols: config.symbols.clone(),
-        coinbase_interval_ms: duration_ms(config.coinbase.interval),
-        poll_after_ms: u32::try_from(duration_ms(config.poll_after)).unwrap_or(u32::MAX),
-    });
-    if let Some(last) = last {
-        aggregator.restore(&restorable(last, now));
+async fn keep_clock(shared: Shared) {
+    let never = CancellationToken::new();
+    let supervisor = shared.supervisor.clone();
+    let state = (shared, clock::WallWatch::default());
+    supervisor
+        .keep(Task::Clock, never, state, |(shared, watch)| correct(shared, watch).boxed())
+        .await;
+}
+
+async fn correct(shared: &Shared, watch: &mut clock::WallWatch) {
+    let mut every = tokio::time::interval(clock::CORRECT_EVERY);
+    loop {
+        every.tick().await;
+        let ahead_ms = shared.clock.correct();
+        shared.metrics.clock_ahead(ahead_ms);
+        if watch.is_news(ahead_ms) {
+            warn!(
+                ahead_ms,
+                "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second"
+            );
+        }
     }
-    aggregator
 }
 
 /// The last known prices of an earlier run, if there are any to be used.
@@ -228,63 +229,4 @@ fn announce(config: &Config, listeners: &Listeners) -> anyhow::Result<()> {
     }
     info!(%http, %metrics, version = env!("CARGO_PKG_VERSION"), "pricecast-origin listens on http://{http}");
     Ok(())
-}
-
-async fn keep_clock(shared: Shared) {
-    let mut watch = clock::WallWatch::default();
-    let mut every = tokio::time::interval(clock::CORRECT_EVERY);
-    loop {
-        every.tick().await;
-        let ahead_ms = shared.clock.correct();
-        shared.metrics.clock_ahead(ahead_ms);
-        if watch.is_news(ahead_ms) {
-            warn!(
-                ahead_ms,
-                "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second"
-            );
-        }
-    }
-}
-
-/// The tasks that run for ever, by name.
-#[derive(Default)]
-struct Tasks {
-    set: JoinSet<()>,
-    names: HashMap<Id, &'static str>,
-}
-
-impl Tasks {
-    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.set.spawn(task);
-        self.names.insert(handle.id(), name);
-    }
-
-    /// Waits until one of them ends and tells which, and how.
-    async fn next_end(&mut self) -> String {
-        let name = |id| self.names.get(&id).copied().unwrap_or_default();
-        match self.set.join_next_with_id().await {
-            Some(Ok((id, ()))) => format!("the task {} ended", name(id)),
-            Some(Err(error)) => format!("the task {} failed ({error})", name(error.id())),
-            None => "there are no tasks".to_owned(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_task_that_ends_or_panics_is_named() {
-        let mut tasks = Tasks::default();
-        tasks.spawn("clock", std::future::pending());
-        tasks.spawn("kraken", async {});
-        assert_eq!(tasks.next_end().await, "the task kraken ended");
-        tasks.spawn("ingest", async { panic!("for the test") });
-        let told = tasks.next_end().await;
-        assert!(
-            told.starts_with("the task ingest failed") && told.contains("for the test"),
-            "{told}"
-        );
-    }
 }

@@ -42,7 +42,7 @@ pub struct Ingest {
 
 impl Ingest {
     /// Runs until every adapter has ended.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let mut assess = interval(Duration::from_millis(ASSESS_EVERY_MS));
         assess.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH_LEN_MAX);

@@ -14,6 +14,8 @@ pub mod app;
 pub mod clock;
 pub mod config;
 pub mod exchange;
+pub mod feed;
+pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod metrics;
@@ -21,6 +23,7 @@ pub mod persist;
 pub mod retry_after;
 pub mod shutdown;
 pub mod snapshot;
+pub mod supervise;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;

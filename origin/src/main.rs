@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use pricecast_origin::app::{self, Listeners};
 use pricecast_origin::config::{Config, FileText};
+use pricecast_origin::supervise::Drill;
 use pricecast_origin::{shutdown, telemetry};
 use tracing::error;
 
@@ -84,5 +85,5 @@ fn load(named: Option<&Path>) -> anyhow::Result<Config> {
 async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listen for SIGINT and SIGTERM")?;
     let listeners = Listeners::bind(&config).await?;
-    app::run(config, listeners, stop).await
+    app::run(config, listeners, stop, Drill::default()).await
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::exchange::kraken::session::FrameKind;
+use crate::supervise::Task;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfSource {
@@ -25,6 +26,11 @@ struct OfSource {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfKind {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfTask {
+    task: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -82,6 +88,7 @@ pub struct Metrics {
     http_limited: Family<OfReason, Counter>,
     state_writes: Family<OfOutcome, Counter>,
     clock_ahead: Seconds,
+    task_restarts: Family<OfTask, Counter>,
 }
 
 impl Default for Metrics {
@@ -109,7 +116,12 @@ impl Default for Metrics {
             http_limited: Family::default(),
             state_writes: Family::default(),
             clock_ahead: Seconds::default(),
+            task_restarts: Family::default(),
         };
+        for task in Task::ALL {
+            // So that the first failure is seen as an increase.
+            let _ = metrics.task_restarts.get_or_create(&OfTask { task: task.as_str() });
+        }
         metrics.register();
         metrics
     }
@@ -152,6 +164,7 @@ impl Metrics {
             state_writes "state_writes" "Writes of the last known prices to state_dir";
             clock_ahead "clock_wall_ahead_seconds"
                 "How far the wall clock is ahead of the process clock";
+            task_restarts "task_restarts" "Tasks that failed and were started again";
         }
     }
 
@@ -254,6 +267,11 @@ impl Metrics {
     #[expect(clippy::cast_precision_loss, reason = "a metric; milliseconds of years fit")]
     pub fn clock_ahead(&self, ahead_ms: i64) {
         self.clock_ahead.set(ahead_ms as f64 / 1_000.0);
+    }
+
+    /// Counts a task that failed and is started again.
+    pub fn task_restart(&self, task: Task) {
+        self.task_restarts.get_or_create(&OfTask { task: task.as_str() }).inc();
     }
 
     /// Prints everything in the OpenMetrics text format. What follows from the snapshot and the

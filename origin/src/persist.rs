@@ -1,6 +1,7 @@
 //! Writes the last known prices to `state_dir`: soon after the first publication, every 10 s, and
 //! on the way out.
 
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::http::StateHealth;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
 use crate::snapshot::state::StateDir;
@@ -29,7 +30,7 @@ pub struct Persist {
     /// The process clock.
     pub clock: Clock,
     /// Told how it goes.
-    pub health: Arc<StateHealth>,
+    pub health: Arc<Health>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Held while writing: the write on the way out must not meet the one of every 10 s.
@@ -38,7 +39,7 @@ pub struct Persist {
 
 impl Persist {
     /// Runs for ever.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let mut look = interval(FIRST_LOOK);
         while self.store.snapshot().is_none() {
             look.tick().await;
@@ -54,8 +55,14 @@ impl Persist {
             if version != saved {
                 let writer = self.clone();
                 // A slow disk must not hold up a worker thread.
-                if let Ok(true) = tokio::task::spawn_blocking(move || writer.save_now()).await {
-                    saved = version;
+                match tokio::task::spawn_blocking(move || writer.save_now()).await {
+                    Ok(true) => saved = version,
+                    Ok(false) => {}
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => resume_unwind(panic),
+                        // The process is going down.
+                        Err(_) => return,
+                    },
                 }
             }
         }
@@ -69,7 +76,7 @@ impl Persist {
         self.metrics.state_write(outcome.is_ok());
         let path = self.state.path().display();
         let is_written = outcome.is_ok();
-        let is_news = self.health.note(is_written);
+        let is_news = self.health.note_state_write(is_written);
         match outcome {
             Err(error) if is_news => {
                 warn!(error = %error, "write last known prices to {path}: {error}; serving goes on");

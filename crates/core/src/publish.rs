@@ -27,6 +27,13 @@ impl Publisher {
         Self { epoch, last: None }
     }
 
+    /// Goes on at `now` after `last`, the latest publication of its epoch: no seq comes twice, and
+    /// what has not changed since is not news.
+    #[must_use]
+    pub const fn resume(now: UnixMillis, last: Snapshot) -> Self {
+        Self { epoch: last.version.epoch, last: Some((now, last)) }
+    }
+
     /// The next publication, if one is due at `now`. None without a price:
     /// what was published last stays.
     ///

@@ -1,29 +1,11 @@
 //! `/live` and `/ready`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use http::StatusCode;
 use pricecast_core::{Snapshot, Source, UnixMillis};
 use serde_json::{Value, json};
 
 use super::respond::Reply;
-
-/// Whether `state_dir` can be written; told by whoever writes it.
-#[derive(Debug, Default)]
-pub struct StateHealth {
-    is_unwritable: AtomicBool,
-}
-
-impl StateHealth {
-    /// Notes the outcome of a write; true if it is another one than before.
-    pub fn note(&self, is_ok: bool) -> bool {
-        self.is_unwritable.swap(!is_ok, Ordering::Relaxed) == is_ok
-    }
-
-    fn is_unwritable(&self) -> bool {
-        self.is_unwritable.load(Ordering::Relaxed)
-    }
-}
+use crate::health::Health;
 
 /// The process runs. Always cheap, always 200: a restart helps against nothing else.
 pub(super) fn live() -> Reply {
@@ -34,12 +16,18 @@ pub(super) fn live() -> Reply {
 pub(super) fn ready(
     snapshot: Option<&Snapshot>,
     now: UnixMillis,
-    state: &StateHealth,
+    health: &Health,
     is_real_market: bool,
 ) -> Reply {
     let reasons: Vec<_> = reason(snapshot, now).into_iter().collect();
     let mut warnings = Vec::new();
-    if state.is_unwritable() {
+    for task in health.unsettled(now) {
+        warnings.push(told(
+            "task_restarting",
+            &format!("the task {task} failed within the last minute or so and was, or is being, started again; the log says why"),
+        ));
+    }
+    if health.is_state_unwritable() {
         warnings.push(told(
             "state_dir_unwritable",
             "state_dir cannot be written: the last known prices would not survive a restart",

@@ -27,7 +27,6 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 pub use admission::ConnectionLimits;
-pub use health::StateHealth;
 pub use metrics::metrics_router;
 
 use self::gate::{Gate, Refusal};
@@ -35,6 +34,7 @@ use self::peer::Peer;
 use self::respond::{CommonHeaders, Reply};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
 
@@ -43,7 +43,7 @@ pub struct Site {
     clock: Clock,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
-    state_health: Arc<StateHealth>,
+    health: Arc<Health>,
     gate: Gate,
     cors: Cors,
     common: CommonHeaders,
@@ -59,13 +59,13 @@ impl Site {
         clock: Clock,
         store: Arc<Store>,
         metrics: Arc<Metrics>,
-        state_health: Arc<StateHealth>,
+        health: Arc<Health>,
     ) -> Self {
         Self {
             clock,
             store,
             metrics,
-            state_health,
+            health,
             gate: Gate::new(config),
             cors: config.http.cors.clone(),
             common: CommonHeaders::new(config),
@@ -121,7 +121,7 @@ impl Site {
             Resource::Live => health::live(),
             Resource::Ready => {
                 let snapshot = self.store.snapshot();
-                health::ready(snapshot.as_deref(), now, &self.state_health, self.is_real_market)
+                health::ready(snapshot.as_deref(), now, &self.health, self.is_real_market)
             }
             Resource::OpenApi => respond::openapi(self.openapi.clone()),
             // Not served by the origin: `route` never says so.

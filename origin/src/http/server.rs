@@ -81,7 +81,7 @@ const fn files_max() -> Option<u64> {
 /// Serves `router` on `listener` until `stop` is called; then takes no more connections and
 /// finishes the requests under way.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     router: Router,
     options: ServeOptions,
     metrics: Arc<Metrics>,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::supervise::Task;
 use crate::test_support;
 
 const PRICES: &str = "/api/v1/prices";
@@ -41,7 +42,7 @@ impl Fixture {
         let clock = Clock::start();
         let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
         let metrics = Arc::new(Metrics::default());
-        let state = Arc::new(StateHealth::default());
+        let state = Arc::new(Health::default());
         let site = Site::new(&config, clock.clone(), Arc::clone(&store), metrics, state);
         Self { router: router(Arc::new(site)), clock, store }
     }
@@ -265,16 +266,18 @@ async fn ready_gives_its_reasons() {
 }
 
 #[tokio::test]
-async fn an_unwritable_state_dir_and_a_custom_market_show_in_ready() {
-    let state = StateHealth::default();
-    assert!(!state.note(true), "no news");
-    assert!(state.note(false), "news");
+async fn an_unwritable_state_dir_a_failed_task_and_a_custom_market_show_in_ready() {
+    let state = Health::default();
+    assert!(!state.note_state_write(true), "no news");
+    assert!(state.note_state_write(false), "news");
+    state.note_failure(Task::Coinbase, test_support::at(1));
+    state.note_failure(Task::Kraken, test_support::at(0));
     let snapshot = test_support::snapshot(1, test_support::at(0));
     let reply = health::ready(Some(&snapshot), test_support::at(0), &state, false);
     assert_eq!(reply.status, 200);
     let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     let codes: Vec<_> = body["warnings"].as_array().unwrap().iter().map(|w| &w["code"]).collect();
-    assert_eq!(codes, ["state_dir_unwritable", "custom_market"]);
+    assert_eq!(codes, ["task_restarting", "state_dir_unwritable", "custom_market"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use market_sim::{Handle, Venue};
 use pricecast_origin::app::{self, Listeners};
 use pricecast_origin::config::{Config, FileText};
+use pricecast_origin::supervise::Drill;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -27,6 +28,7 @@ pub struct Origin {
     pub url: String,
     pub metrics_url: String,
     pub stop: CancellationToken,
+    pub drill: Drill,
     pub state_dir: std::path::PathBuf,
     client: reqwest::Client,
     task: JoinHandle<anyhow::Result<()>>,
@@ -52,10 +54,11 @@ impl Origin {
         let url = format!("http://{}", listeners.http.local_addr().unwrap());
         let metrics_url = format!("http://{}/metrics", listeners.metrics.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let task = tokio::spawn(app::run(config, listeners, stop.clone()));
+        let drill = Drill::default();
+        let task = tokio::spawn(app::run(config, listeners, stop.clone(), drill.clone()));
         let tls = pricecast_origin::exchange::tls::client_config().unwrap();
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
-        Self { url, metrics_url, stop, state_dir, client, task }
+        Self { url, metrics_url, stop, drill, state_dir, client, task }
     }
 
     /// One request.

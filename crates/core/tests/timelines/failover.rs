@@ -1,6 +1,6 @@
 //! Which source is served, and when the choice changes; restart and publication.
 
-use pricecast_core::{Mode, Snapshot, Source, UnixMillis};
+use pricecast_core::{Aggregator, Mode, Publisher, Snapshot, Source, Transition, UnixMillis};
 
 use crate::support::{self, FIVE, Feed, all_from, both};
 
@@ -166,4 +166,23 @@ fn every_publication_has_the_next_seq_of_its_epoch() {
     assert!(versions.len() > 5);
     assert_eq!(versions[0].seq, 1);
     assert!(versions.windows(2).all(|w| w[1].seq == w[0].seq + 1 && w[1].epoch == 1));
+}
+
+#[test]
+fn a_writer_made_anew_numbers_on_and_says_nothing_twice() {
+    let mut feed = both();
+    let last = feed.latest.clone().unwrap();
+    let told = feed.transitions.len();
+    feed.aggregator = Aggregator::new(feed.aggregator.config().clone());
+    feed.aggregator.restore(&last.prices);
+    feed.publisher = Publisher::resume(feed.now(), last.clone());
+    feed.connect();
+    feed.run_ms(1_500);
+    let after = feed.publications.iter().map(|(_, snapshot)| snapshot.version);
+    assert!(after.is_sorted() && feed.latest.as_ref().unwrap().version > last.version);
+    let versions: std::collections::BTreeSet<_> =
+        feed.publications.iter().map(|(_, snapshot)| snapshot.version).collect();
+    assert_eq!(versions.len(), feed.publications.len(), "no version twice");
+    let is_of_mode = |(_, t): &(u64, Transition)| matches!(t, Transition::Mode { .. });
+    assert!(!feed.transitions.iter().skip(told).any(is_of_mode), "it was live all the time");
 }

@@ -110,6 +110,17 @@ impl Schedule {
         &self.breaker
     }
 
+    /// Until when we were asked to wait.
+    #[must_use]
+    pub const fn paused_until(&self) -> UnixMillis {
+        self.paused_until
+    }
+
+    /// Waits until `until` at least, as an earlier plan was asked to.
+    pub fn pause_until(&mut self, until: UnixMillis) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
     /// What to do at `now`. A request handed out counts as sent.
     pub fn next(&mut self, now: UnixMillis, any_source_live: bool) -> Next {
         if now < self.paused_until {

@@ -1,9 +1,10 @@
 //! The polling loop of Coinbase: asks when the schedule says so and hands the answers back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use pricecast_core::{SourceEvent, Symbol};
+use pricecast_core::{CoinbaseEvent, SourceEvent, Symbol, UnixMillis};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -16,6 +17,9 @@ use crate::metrics::Metrics;
 
 /// Sleep at most so long, so that "no source is live" shortens a pause of the breaker.
 const NAP_MAX: Duration = Duration::from_millis(250);
+
+/// Nobody takes our events any more.
+struct IngestGone;
 
 /// Everything the loop needs.
 pub struct CoinbasePoller {
@@ -33,12 +37,19 @@ pub struct CoinbasePoller {
     pub any_source_live: watch::Receiver<bool>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Until when Coinbase has asked to be left alone, epoch ms; shared with whoever comes after.
+    pub paused_until_ms: Arc<AtomicU64>,
 }
 
 impl CoinbasePoller {
     /// Runs until ingestion has ended.
-    pub async fn run(self) {
+    pub async fn run(&mut self) {
         let mut schedule = Schedule::new(&self.symbols, self.interval_ms, self.clock.now());
+        schedule.pause_until(UnixMillis::from_ms(self.paused_until_ms.load(Ordering::Relaxed)));
+        // Whatever an earlier run has told of its breaker, this one's is closed.
+        if self.tell(self.clock.now(), CoinbaseEvent::BreakerOpen(false)).await.is_err() {
+            return;
+        }
         let mut told = "ok";
         loop {
             let any_source_live = *self.any_source_live.borrow();
@@ -61,12 +72,17 @@ impl CoinbasePoller {
                 warn!(source = "coinbase", outcome, "ask Coinbase for prices: {outcome}");
             }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
-                let received = Received { at, event: SourceEvent::Coinbase(event) };
-                if self.events.send(received).await.is_err() {
+                if self.tell(at, event).await.is_err() {
                     return;
                 }
             }
+            self.paused_until_ms.store(schedule.paused_until().as_ms(), Ordering::Relaxed);
             self.metrics.breaker(schedule.breaker().state());
         }
+    }
+
+    async fn tell(&self, at: UnixMillis, event: CoinbaseEvent) -> Result<(), IngestGone> {
+        let received = Received { at, event: SourceEvent::Coinbase(event) };
+        self.events.send(received).await.map_err(|_| IngestGone)
     }
 }

@@ -14,4 +14,5 @@ pub mod session;
 mod stream;
 mod subscription;
 
+pub use reconnect::Reconnect;
 pub use stream::KrakenStream;

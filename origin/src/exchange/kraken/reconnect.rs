@@ -42,6 +42,8 @@ pub struct Reconnect {
     /// The engine said that it does not trade, and has not said otherwise since.
     is_in_maintenance: bool,
     budget: ConnectionBudget,
+    /// What was last decided, so that it outlives whoever was waiting for it.
+    not_before: UnixMillis,
 }
 
 impl Default for Reconnect {
@@ -51,6 +53,7 @@ impl Default for Reconnect {
             bans: 0,
             is_in_maintenance: false,
             budget: ConnectionBudget::new(ATTEMPTS_MAX, WINDOW_MS),
+            not_before: UnixMillis::default(),
         }
     }
 }
@@ -67,6 +70,12 @@ impl Reconnect {
         self.budget.note_attempt(now);
     }
 
+    /// When an attempt that is not made yet at `now` may be made.
+    #[must_use]
+    pub fn may_attempt_at(&self, now: UnixMillis) -> UnixMillis {
+        self.not_before.max(now.plus_ms(self.budget.wait_ms(now)))
+    }
+
     /// When to try again after `ended` at `now`. `jitter` is uniform in `[0, 1)`.
     pub fn next_attempt_at(&mut self, now: UnixMillis, ended: Ended, jitter: f64) -> UnixMillis {
         let delay_ms = match ended {
@@ -81,7 +90,8 @@ impl Reconnect {
             Ended::Failed => self.backoff_ms(jitter),
             Ended::Banned { retry_after_ms } => self.ban_ms(retry_after_ms, jitter),
         };
-        now.plus_ms(delay_ms.max(self.budget.wait_ms(now)))
+        self.not_before = now.plus_ms(delay_ms);
+        self.may_attempt_at(now)
     }
 
     fn backoff_ms(&mut self, jitter: f64) -> u64 {
@@ -155,6 +165,20 @@ mod tests {
             let next = reconnect.next_attempt_at(at(0), banned(Some(asked_ms)), 0.0);
             assert_eq!(next.ms_since(at(0)), wait_ms);
         }
+    }
+
+    #[test]
+    fn whoever_takes_over_waits_as_long_as_the_one_before_had_to() {
+        let mut reconnect = Reconnect::default();
+        assert_eq!(reconnect.may_attempt_at(at(0)), at(0));
+        let banned = Ended::Banned { retry_after_ms: Some(90_000) };
+        assert_eq!(reconnect.next_attempt_at(at(0), banned, 0.0), at(90_000));
+        assert_eq!(reconnect.may_attempt_at(at(30_000)), at(90_000));
+        assert_eq!(reconnect.may_attempt_at(at(95_000)), at(95_000));
+        for _ in 0..ATTEMPTS_MAX {
+            reconnect.note_attempt(at(95_000));
+        }
+        assert_eq!(reconnect.may_attempt_at(at(95_001)), at(95_000 + WINDOW_MS));
     }
 
     #[test]

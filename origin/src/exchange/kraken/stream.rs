@@ -1,7 +1,7 @@
 //! The socket loop of Kraken: connects, carries frames to the session and back, and connects
 //! again. It decides nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -51,6 +51,9 @@ pub struct KrakenStream {
     pub metrics: Arc<Metrics>,
     /// For `wss`.
     pub tls: Arc<ClientConfig>,
+    /// When to connect; shared with whoever comes after, so that the exchange's limits hold over
+    /// all of them.
+    pub reconnect: Arc<Mutex<Reconnect>>,
 }
 
 /// Nobody takes our events any more: the process is going down.
@@ -67,20 +70,26 @@ struct Outcome {
 
 impl KrakenStream {
     /// Runs until ingestion has ended.
-    pub async fn run(mut self) {
-        let mut reconnect = Reconnect::default();
+    pub async fn run(&mut self) {
         loop {
+            let may_at = self.reconnect().may_attempt_at(self.clock.now());
+            sleep(self.clock.until(may_at)).await;
+            // What was wanted of an earlier connection is void.
+            while self.actions.try_recv().is_ok() {}
             let began_at = self.clock.now();
-            reconnect.note_attempt(began_at);
+            self.reconnect().note_attempt(began_at);
             let Ok(outcome) = self.connection(began_at).await else { return };
             let now = self.clock.now();
-            let next_at = reconnect.next_attempt_at(now, outcome.ended, rand::random());
-            let delay_ms = next_at.ms_since(now);
+            let (delay_ms, attempt) = {
+                let mut reconnect = self.reconnect();
+                let next_at = reconnect.next_attempt_at(now, outcome.ended, rand::random());
+                (next_at.ms_since(now), reconnect.attempt())
+            };
             self.metrics.kraken_reconnect(outcome.label);
             info!(
                 source = "kraken",
                 reason = outcome.label,
-                attempt = reconnect.attempt(),
+                attempt,
                 delay_ms,
                 "kraken: connection ended ({}); next attempt in {delay_ms} ms",
                 outcome.label
@@ -89,10 +98,11 @@ impl KrakenStream {
             if self.emit(now, gone).await.is_err() {
                 return;
             }
-            sleep(self.clock.until(next_at)).await;
-            // What was wanted of the old connection is void.
-            while self.actions.try_recv().is_ok() {}
         }
+    }
+
+    fn reconnect(&self) -> MutexGuard<'_, Reconnect> {
+        self.reconnect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One connection from the first packet to its end.
