@@ -5,13 +5,14 @@
 //! when something changes. Anything doubtful ends the ride until the next accepted tick.
 
 mod link;
+mod listing;
 
 use link::{KRAKEN_DEADLINE_MS, Link};
+use listing::{FROZEN_MOVE_BP, KrakenListing, SUSPICION_EVERY_MS};
 
 use crate::event::SystemStatus;
 use crate::listing::{Held, Listing};
 use crate::plausibility::{OtherView, Verdict};
-use crate::price::Price;
 use crate::quote::Quote;
 use crate::snapshot::SourceReport;
 use crate::source::{Source, SourceReason};
@@ -21,39 +22,10 @@ use crate::transition::Transition;
 
 /// Own silence after which a price that moved elsewhere is suspected frozen.
 const FROZEN_AFTER_MS: u64 = 10_000;
-/// How far the other source must have moved meanwhile.
-const FROZEN_MOVE_BP: u32 = 25;
-/// Sources this close say the same: the other has only followed a move that Kraken made first.
-const FROZEN_APART_BP: u32 = 12;
-/// A suspicion resubscribes its symbol, and reconnects, at most this often.
-const SUSPICION_EVERY_MS: u64 = 60_000;
-/// A symbol without a tick for this long is resubscribed anyway.
-const QUIET_RESUBSCRIBE_AFTER_MS: u64 = 30_000;
 /// Those due this soon join the batch.
 const QUIET_BATCH_MS: u64 = 2_000;
 /// A resubscribed symbol must send its snapshot within this.
 const SNAPSHOT_DEADLINE_MS: u64 = 3_000;
-
-/// One symbol on Kraken.
-#[derive(Clone, Debug, Default)]
-struct KrakenListing {
-    listing: Listing,
-    rides: bool,
-    live_since: Option<UnixMillis>,
-    last_tick_at: Option<UnixMillis>,
-    /// Coinbase's price when Kraken last ticked: what "has moved since" is measured from.
-    other_at_tick: Option<Price>,
-    is_suspected: bool,
-    /// Its resubscription has brought nothing that would clear the suspicion.
-    is_unanswered: bool,
-    has_reconnected_for_suspicion: bool,
-    /// When it was last resubscribed for a suspicion, on whatever connection.
-    suspect_asked_at: Option<UnixMillis>,
-    /// A suspicion has lost its grounds: the snapshot of a new subscription is to tell.
-    needs_proof: bool,
-    resubscribed_at: Option<UnixMillis>,
-    snapshot_due_at: Option<UnixMillis>,
-}
 
 /// What the upkeep of the listings asks for.
 #[derive(Debug, Default)]
@@ -372,42 +344,5 @@ impl Kraken {
         entry.has_reconnected_for_suspicion = true;
         self.reconnected_at = Some(now);
         true
-    }
-}
-
-impl KrakenListing {
-    fn says_the_same_as(&self, said: Price) -> bool {
-        self.listing.held.is_some_and(|held| said.is_within_bp(held.price, FROZEN_APART_BP))
-    }
-
-    /// A snapshot that repeats the price suspected to be frozen proves nothing new while the
-    /// other source is still away from where it was.
-    fn repeats_what_is_suspected(&self, quote: &Quote, other: OtherView) -> bool {
-        let is_same = self.listing.held.is_some_and(|held| held.price == quote.price);
-        let is_away = match (other.live, self.other_at_tick) {
-            (Some(other), Some(reference)) => !other.is_within_bp(reference, FROZEN_MOVE_BP),
-            _ => false,
-        };
-        self.is_suspected && is_same && is_away
-    }
-
-    /// Whether what is held carries a later time of the exchange, and another price.
-    fn holds_newer_than(&self, quote: &Quote) -> bool {
-        self.listing.held.is_some_and(|held| {
-            !held.as_of_replaced
-                && !quote.as_of_replaced
-                && quote.as_of < held.as_of
-                && quote.price != held.price
-        })
-    }
-
-    fn is_due_for_resubscribe(&self, connected_at: UnixMillis, by: UnixMillis) -> bool {
-        if self.is_suspected {
-            let asked_at = self.suspect_asked_at.unwrap_or_default();
-            return by.ms_since(asked_at) >= SUSPICION_EVERY_MS;
-        }
-        let heard_at = self.last_tick_at.unwrap_or(connected_at);
-        let asked_at = self.resubscribed_at.unwrap_or_default();
-        self.needs_proof || by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
     }
 }
