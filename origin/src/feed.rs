@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::exchange::coinbase::{Client, CoinbasePoller};
+use crate::exchange::kraken::dial::Tcp;
 use crate::exchange::kraken::{KrakenStream, Reconnect};
 use crate::exchange::{QUEUE_LEN, Received, Sender, tls};
 use crate::ingest::Ingest;
@@ -164,6 +165,7 @@ impl Parts {
             metrics: Arc::clone(&self.supervisor.metrics),
             tls: Arc::clone(&self.tls),
             reconnect: Arc::clone(&self.reconnect),
+            dial: Tcp,
         }
     }
 

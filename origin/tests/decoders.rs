@@ -64,7 +64,7 @@ fn kraken_outcome(text: &str) -> String {
         Ok(Frame::Refused { pair, .. }) => {
             format!("rejection {}", pair.as_ref().map_or("-", |p| p.as_str()))
         }
-        Ok(Frame::Pong) => "pong".to_owned(),
+        Ok(Frame::Pong { .. }) => "pong".to_owned(),
         Ok(Frame::Noise(noise)) => format!("noise {noise:?}"),
         Err(_) => "undecodable".to_owned(),
     }

@@ -17,7 +17,7 @@ pub enum SourceEvent {
 /// What the Kraken adapter saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KrakenEvent {
-    /// A new connection is up. Nothing is confirmed on it yet.
+    /// A new connection is up and about to subscribe. Nothing is confirmed on it yet.
     Connected,
     /// The exchange told the state of its engine.
     System(SystemStatus),
@@ -39,6 +39,11 @@ pub enum KrakenEvent {
     },
     /// A heartbeat, or a ticker frame of which nothing concerns us.
     Heartbeat,
+    /// A ping was answered. Proves nothing by itself, but dates what follows on this connection.
+    Pong {
+        /// Our clock when that ping left: whatever comes after its answer was said later.
+        sent_at: UnixMillis,
+    },
     /// A frame that cannot be read: anything may have been in it.
     Undecodable,
     /// The connection ended or could not be made.

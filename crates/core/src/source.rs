@@ -115,6 +115,8 @@ names! {
         Starting = "starting",
         /// The connection is open and says nothing.
         Silent = "silent",
+        /// The connection is open and speaks, but what it says is seconds old when it arrives.
+        Lagging = "lagging",
         /// The connection is gone or cannot be made.
         Disconnected = "disconnected",
         /// The exchange says it is under maintenance.

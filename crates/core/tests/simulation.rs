@@ -11,8 +11,13 @@ use sim::{Setting, World};
 
 const SEEDS: u64 = 500;
 /// A small data centre in which things break.
-const TROUBLED: Setting =
-    Setting { length_ms: 120_000, isolates: None, pause_ms: (20, 400), has_faults: true };
+const TROUBLED: Setting = Setting {
+    length_ms: 120_000,
+    isolates: None,
+    pause_ms: (20, 400),
+    has_faults: true,
+    dates_frames: true,
+};
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -46,6 +51,14 @@ fn the_six_promises_hold_in_every_timeline() {
 }
 
 #[test]
+#[should_panic(expected = "shown fresh, left")]
+fn a_frame_taken_for_as_young_as_its_arrival_lies_within_twenty_seeds() {
+    for seed in 0..20 {
+        World::run(seed, Setting { dates_frames: false, ..TROUBLED });
+    }
+}
+
+#[test]
 fn a_seed_replays_bit_for_bit() {
     let run = || {
         let seen = World::run(7, Setting { length_ms: 30_000, ..TROUBLED });
@@ -67,6 +80,7 @@ fn a_data_centre_makes_about_one_fetch_a_second_however_many_isolates_and_reques
                 isolates: Some(isolates),
                 pause_ms,
                 has_faults: false,
+                dates_frames: true,
             };
             let seen = World::run(seed, setting);
             let steady = seen.fetches.iter().filter(|&&at| at >= WARM_UP_MS).count() as u64;

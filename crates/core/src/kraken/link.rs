@@ -1,5 +1,9 @@
-//! The connection itself: whether it is up and online, and the last frame that proves what rides
-//! on it.
+//! The connection itself: whether it is up and online, and for which moment its last frame proves
+//! what rides on it.
+//!
+//! A frame proves what was so when it was *sent*, which nobody tells us; a slow or stalled way may
+//! hold it back for seconds. But frames keep their order: what comes after the answer to a ping
+//! was said after that ping had left. So that is the moment it proves, never the one it arrives.
 
 use crate::event::SystemStatus;
 use crate::snapshot::SourceReport;
@@ -8,12 +12,10 @@ use crate::time::UnixMillis;
 
 /// Confirmed within this is live; longer without a ticker or heartbeat is silence.
 pub(super) const KRAKEN_DEADLINE_MS: u64 = 3_000;
-/// Heartbeats come about every second, so a longer gap is a stall on the way; what arrives after
-/// it was said before it.
+
+/// Heartbeats come about every second, so a longer gap is a stall at the exchange: what has piled
+/// up there may come in any order, the news of one symbol after a frame of another.
 const STALL_MS: u64 = 1_500;
-/// How long the backlog of a stall may take to arrive. Until then a frame proves its own symbol
-/// only: the news of another may still be behind it.
-const SETTLE_MS: u64 = 300;
 
 /// The connection, and what outlives it.
 #[derive(Clone, Debug)]
@@ -23,15 +25,19 @@ pub(super) struct Link {
     down_reason: SourceReason,
     /// `None` until this connection's first `status` frame: unknown is not online.
     system: Option<SystemStatus>,
-    /// Last ticker or heartbeat frame on this connection.
+    /// Whatever arrives now was said later than this: when the newest ping that was answered on
+    /// this connection left, or before the first answer the subscription.
+    said_since: UnixMillis,
+    /// When the last stall was over. Only what was said later proves anything.
+    stalled_until: UnixMillis,
+    /// When the last ticker or heartbeat frame of this connection arrived.
     heard_at: Option<UnixMillis>,
-    /// The backlog of a stall is expected until then.
-    settled_at: UnixMillis,
-    /// Last frame on this connection that proves the riding symbols.
+    /// The moment for which it proves the riding symbols.
     proved_at: Option<UnixMillis>,
     /// The same, over all connections.
     last_update: Option<UnixMillis>,
-    /// Start of the present run of frames without a gap of the deadline or more.
+    /// Start of the present run of proofs none of which came later than the deadline after the
+    /// one before it.
     unbroken_since: UnixMillis,
 }
 
@@ -41,8 +47,9 @@ impl Link {
             connected_at: None,
             down_reason: SourceReason::Starting,
             system: None,
+            said_since: UnixMillis::default(),
+            stalled_until: UnixMillis::default(),
             heard_at: None,
-            settled_at: UnixMillis::default(),
             proved_at: None,
             last_update: None,
             unbroken_since: UnixMillis::default(),
@@ -51,6 +58,7 @@ impl Link {
 
     pub(super) fn on_connected(&mut self, at: UnixMillis) {
         self.connected_at = Some(at);
+        self.said_since = at;
         self.system = None;
         self.heard_at = None;
         self.proved_at = None;
@@ -67,6 +75,11 @@ impl Link {
         self.system.replace(system)
     }
 
+    /// A ping that left at `sent_at` was answered.
+    pub(super) fn on_pong(&mut self, sent_at: UnixMillis) {
+        self.said_since = self.said_since.max(sent_at);
+    }
+
     /// A ticker or heartbeat frame arrived.
     pub(super) fn on_proof(&mut self, at: UnixMillis) {
         if !self.is_online() {
@@ -74,16 +87,17 @@ impl Link {
         }
         let heard_before = self.heard_at.replace(at);
         if heard_before.is_some_and(|before| at.ms_since(before) > STALL_MS) {
-            self.settled_at = at.plus_ms(SETTLE_MS);
+            self.stalled_until = at;
         }
-        if at < self.settled_at {
+        if self.said_since < self.stalled_until {
             return;
         }
         if self.last_update.is_none_or(|last| at.ms_since(last) >= KRAKEN_DEADLINE_MS) {
             self.unbroken_since = at;
         }
-        self.proved_at = Some(at);
-        self.last_update = Some(at);
+        let proves = self.said_since.min(at);
+        self.proved_at = Some(proves);
+        self.last_update = Some(proves);
     }
 
     pub(super) fn is_online(&self) -> bool {
@@ -109,12 +123,14 @@ impl Link {
 
     pub(super) fn report(&self, now: UnixMillis) -> SourceReport {
         let last_update = self.last_update;
-        let is_silent = self.proved_at.is_none_or(|at| now.ms_since(at) >= KRAKEN_DEADLINE_MS);
+        let is_past =
+            |at: Option<UnixMillis>| at.is_none_or(|at| now.ms_since(at) >= KRAKEN_DEADLINE_MS);
         let (status, reason) = match (self.connected_at, self.system) {
             (None, _) => (SourceStatus::Down, Some(self.down_reason)),
             (_, Some(SystemStatus::NotTrading(reason))) => (SourceStatus::Stale, Some(reason)),
             _ if last_update.is_none() => (SourceStatus::Stale, Some(SourceReason::Starting)),
-            _ if is_silent => (SourceStatus::Stale, Some(SourceReason::Silent)),
+            _ if is_past(self.heard_at) => (SourceStatus::Stale, Some(SourceReason::Silent)),
+            _ if is_past(self.proved_at) => (SourceStatus::Stale, Some(SourceReason::Lagging)),
             _ => (SourceStatus::Connected, None),
         };
         SourceReport { status, reason, last_update }

@@ -22,6 +22,8 @@ pub(super) struct KrakenListing {
     pub(super) rides: bool,
     pub(super) live_since: Option<UnixMillis>,
     pub(super) last_tick_at: Option<UnixMillis>,
+    /// The moment for which that tick proved the held price.
+    pub(super) tick_proved_at: UnixMillis,
     /// Coinbase's price when Kraken last ticked: what "has moved since" is measured from.
     pub(super) other_at_tick: Option<Price>,
     pub(super) is_suspected: bool,
@@ -33,6 +35,7 @@ pub(super) struct KrakenListing {
     /// A suspicion has lost its grounds: the snapshot of a new subscription is to tell.
     pub(super) needs_proof: bool,
     pub(super) resubscribed_at: Option<UnixMillis>,
+    /// Set from a resubscription until its snapshot is in, be it overdue.
     pub(super) snapshot_due_at: Option<UnixMillis>,
 }
 
@@ -67,7 +70,9 @@ impl KrakenListing {
             let asked_at = self.suspect_asked_at.unwrap_or_default();
             return by.ms_since(asked_at) >= SUSPICION_EVERY_MS;
         }
-        let heard_at = self.last_tick_at.unwrap_or(connected_at);
+        // Ticks of a subscription whose snapshot never came are no sign that it is in order.
+        let heard_at = self.last_tick_at.filter(|_| self.snapshot_due_at.is_none());
+        let heard_at = heard_at.unwrap_or(connected_at);
         let asked_at = self.resubscribed_at.unwrap_or_default();
         self.needs_proof || by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
     }

@@ -2,7 +2,8 @@
 //!
 //! A symbol *rides* on its connection from its own accepted tick on: every later ticker or
 //! heartbeat frame of that connection proves its price anew, because Kraken sends a ticker only
-//! when something changes. Anything doubtful ends the ride until the next accepted tick.
+//! when something changes. Anything doubtful ends the ride until the next accepted tick. For
+//! which moment a frame proves it, [`Link`] knows.
 
 mod link;
 mod listing;
@@ -97,6 +98,11 @@ impl Kraken {
         self.link.on_proof(at);
     }
 
+    /// A ping that left at `sent_at` was answered: what follows was said later.
+    pub(crate) fn on_pong(&mut self, sent_at: UnixMillis) {
+        self.link.on_pong(sent_at);
+    }
+
     /// Anything may have been in it. Every symbol is subscribed anew by the session.
     pub(crate) fn on_undecodable(&mut self, at: UnixMillis) {
         self.end_all_rides();
@@ -125,9 +131,7 @@ impl Kraken {
         is_snapshot: bool,
         other: OtherView,
     ) -> Option<Transition> {
-        if !self.link.is_online() {
-            return None;
-        }
+        let proved_at = self.link.proved_at().filter(|_| self.link.is_online())?;
         let was_live = self.live(index, at).is_some();
         let is_first = self.listings.get(index)?.last_tick_at.is_none();
         let entry = self.listings.get_mut(index)?;
@@ -138,8 +142,9 @@ impl Kraken {
             return None;
         }
         entry.needs_proof = false;
-        let verdict = entry.listing.gate.judge(at, at, *quote, other);
+        let verdict = entry.listing.gate.judge(at, proved_at, *quote, other);
         entry.last_tick_at = Some(at);
+        entry.tick_proved_at = proved_at;
         entry.other_at_tick = other.live;
         let was_suspected = std::mem::take(&mut entry.is_suspected);
         entry.has_reconnected_for_suspicion = false;
@@ -165,7 +170,7 @@ impl Kraken {
         // A late tick of the subscription that is being renewed: no later frame proves it.
         entry.rides = entry.snapshot_due_at.is_none();
         entry.live_since = entry.live_since.filter(|_| was_live).or(Some(at));
-        entry.listing.held = Some(Held::new(quote, at));
+        entry.listing.held = Some(Held::new(quote, proved_at));
         was_suspected.then_some(Transition::SuspicionCleared { symbol: quote.symbol })
     }
 
@@ -224,10 +229,11 @@ impl Kraken {
         }
         entry.is_suspected = true;
         entry.live_since = None;
+        let tick_proved_at = entry.tick_proved_at;
         self.end_ride(index);
         if let Some(held) = self.listings.get_mut(index).and_then(|e| e.listing.held.as_mut()) {
             // What rode since then is in doubt: its own tick is the last proof that stands.
-            held.confirmed_at = last_tick_at;
+            held.confirmed_at = tick_proved_at;
         }
         Some(Transition::SuspectedFrozen {
             symbol,
@@ -330,7 +336,7 @@ impl Kraken {
     /// A suspected symbol whose resubscription brought nothing: reconnect, once per suspicion.
     fn escalates(&mut self, index: usize, now: UnixMillis) -> bool {
         let Some(entry) = self.listings.get_mut(index) else { return false };
-        let is_overdue = entry.snapshot_due_at.take_if(|due| *due <= now).is_some();
+        let is_overdue = entry.snapshot_due_at.is_some_and(|due| due <= now);
         let is_unanswered = std::mem::take(&mut entry.is_unanswered) || is_overdue;
         let is_too_soon =
             self.reconnected_at.is_some_and(|at| now.ms_since(at) < SUSPICION_EVERY_MS);

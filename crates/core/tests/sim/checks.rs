@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pricecast_core::{Snapshot, Source, UnixMillis, Version};
 
+use super::SYMBOLS;
 use super::venue::Path;
-use super::{SYMBOLS, UPSTREAM_LATENCY_MAX_MS};
 
 /// A price is fresh for this long after the venue has left it.
 const FRESH_FOR_MS: u64 = 5_000;
@@ -133,7 +133,7 @@ impl Checks {
             if !is_current {
                 self.oldest_fresh_ms = self.oldest_fresh_ms.max(left_ms - HOLD_MS);
                 assert!(
-                    left_ms <= FRESH_FOR_MS + UPSTREAM_LATENCY_MAX_MS,
+                    left_ms <= FRESH_FOR_MS,
                     "seed {seed}, {now} ms: {name} {price} of {} shown fresh, left {} ms ago",
                     point.source,
                     left_ms - HOLD_MS

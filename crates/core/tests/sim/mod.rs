@@ -40,6 +40,8 @@ pub(crate) enum Event {
     Heartbeat,
     /// A frame of a connection arrives at the origin.
     Frame { connection: u64, frame: venue::Frame },
+    /// A ping of the origin arrives at Kraken.
+    Ping { connection: u64, sent_at: u64 },
     /// Kraken answers a subscription.
     Snapshot { connection: u64, index: usize },
     /// The origin tries to connect to Kraken.
@@ -48,6 +50,8 @@ pub(crate) enum Event {
     Poll { run: u64 },
     /// A poll ends: with what Coinbase said, or not at all.
     Polled { run: u64, sent_at: u64, answer: Option<venue::Answer> },
+    /// The origin is to ping Kraken.
+    PingDue { run: u64, connection: u64 },
     /// The origin draws conclusions, publishes, watches its connection.
     Assess { run: u64 },
     /// The origin saves its last snapshot.
@@ -71,6 +75,7 @@ pub(crate) enum Fault {
     KrakenRefuses,
     KrakenMaintenance,
     KrakenFrozenSymbol(usize),
+    KrakenWay(venue::Way),
     CoinbaseHangs,
     CoinbaseErrors,
     OriginHangs,
@@ -86,6 +91,9 @@ pub(crate) struct Setting {
     pub(crate) pause_ms: (u64, u64),
     /// Whether things break.
     pub(crate) has_faults: bool,
+    /// Whether the origin dates Kraken's frames by the pings answered before them, as it should;
+    /// or takes each for as young as its arrival.
+    pub(crate) dates_frames: bool,
 }
 
 /// The world.
@@ -173,6 +181,8 @@ impl World {
             Event::Trade { on_kraken, index } => self.on_trade(on_kraken, index),
             Event::Heartbeat => self.on_heartbeat(),
             Event::Frame { connection, frame } => self.on_frame(connection, frame),
+            Event::Ping { connection, sent_at } => self.on_ping(connection, sent_at),
+            Event::PingDue { run, connection } => self.on_ping_due(run, connection),
             Event::Snapshot { connection, index } => self.on_snapshot(connection, index),
             Event::Connect { run } => self.on_connect(run),
             Event::Poll { run } => self.on_poll(run),
@@ -193,7 +203,7 @@ impl World {
         let lasts = self.between(500, 20_000);
         self.checks.note_trouble(self.now, lasts);
         let index = self.rng.random_range(0..SYMBOLS.len());
-        let fault = match self.rng.random_range(0..15) {
+        let fault = match self.rng.random_range(0..18) {
             0 | 1 => Fault::KrakenSilent,
             2 => Fault::KrakenRefuses,
             3 => Fault::KrakenMaintenance,
@@ -207,12 +217,16 @@ impl World {
             11 => return self.kraken_spikes(index),
             12 => return self.market_crashes(index),
             13 => return self.drop_connection(),
+            14 => Fault::KrakenWay(venue::Way::Slow { ms_max: self.between(100, 4_000) }),
+            15 => Fault::KrakenWay(venue::Way::Narrow { frame_ms: self.between(100, 1_500) }),
+            16 => Fault::KrakenWay(venue::Way::Held { until: self.now + lasts }),
             _ => return self.evict_isolate(),
         };
         self.begin_fault(fault);
         self.after(lasts, Event::Heal(fault));
         // Sometimes both venues at once: the worst case of promise 1.
-        if fault == Fault::KrakenSilent && self.rng.random_bool(0.5) {
+        let hits_kraken = matches!(fault, Fault::KrakenSilent | Fault::KrakenWay(_));
+        if hits_kraken && self.rng.random_bool(0.5) {
             self.begin_fault(Fault::CoinbaseHangs);
             self.after(lasts, Event::Heal(Fault::CoinbaseHangs));
         }
@@ -233,6 +247,7 @@ impl World {
                 self.kraken.frozen = Some(index);
                 self.checks.note_frozen(index, self.now);
             }
+            Fault::KrakenWay(way) => self.kraken.way = way,
             Fault::CoinbaseHangs => self.coinbase.hangs = true,
             Fault::CoinbaseErrors => self.coinbase.errors = true,
             Fault::OriginHangs => self.origin_hangs = true,
@@ -254,6 +269,12 @@ impl World {
                 self.kraken.frozen = None;
                 self.flush_kraken();
                 self.checks.note_thawed(index, self.now);
+            }
+            Fault::KrakenWay(_) => {
+                self.kraken.way = venue::Way::Clear;
+                // What has piled up is still on its way.
+                let backlog_ms = self.kraken.delivered_at.saturating_sub(self.now);
+                self.checks.note_trouble(self.now, backlog_ms);
             }
             Fault::CoinbaseHangs => self.coinbase.hangs = false,
             Fault::CoinbaseErrors => self.coinbase.errors = false,

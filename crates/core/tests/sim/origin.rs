@@ -8,9 +8,11 @@ use pricecast_core::{
 use rand::RngExt;
 
 use super::venue::{Answer, Frame, text};
-use super::{Event, SYMBOLS, World, stamp};
+use super::{Event, SYMBOLS, UPSTREAM_LATENCY_MAX_MS, World, stamp};
 
 const SILENCE_RECONNECT_MS: u64 = 5_000;
+const PING_EVERY_MS: u64 = 500;
+const LAG_RECONNECT_MS: u64 = 10_000;
 const POLL_TIMEOUT_MS: u64 = 900;
 const HEALTHY_MS: u64 = 60_000;
 
@@ -22,6 +24,8 @@ pub(crate) struct Origin {
     connection: Option<u64>,
     connected_at: u64,
     heard_at: u64,
+    /// When the newest ping that was answered on this connection left.
+    answered_ping_at: u64,
     attempt: u32,
     budget: ConnectionBudget,
     breaker: Breaker,
@@ -55,6 +59,7 @@ impl World {
             connection: None,
             connected_at: 0,
             heard_at: 0,
+            answered_ping_at: 0,
             attempt: 0,
             budget: ConnectionBudget::new(60, 600_000),
             breaker: Breaker::default(),
@@ -99,17 +104,29 @@ impl World {
             return self.reconnect_later(run);
         }
         let connection = self.checks.next_connection();
-        self.kraken.connection = Some(connection);
+        self.open_connection(connection);
         let connected_at = self.now;
         if let Some(origin) = self.with_origin(run) {
             origin.connection = Some(connection);
             origin.connected_at = connected_at;
             origin.heard_at = connected_at;
+            origin.answered_ping_at = connected_at;
         }
         self.tell(SourceEvent::Kraken(KrakenEvent::Connected));
         let is_online = !self.kraken.is_halted;
         self.send_frame(Frame::System { is_online });
         self.subscribe(&[0, 1, 2]);
+        self.after(PING_EVERY_MS, Event::PingDue { run, connection });
+    }
+
+    pub(crate) fn on_ping_due(&mut self, run: u64, connection: u64) {
+        let origin = self.with_origin(run);
+        if origin.is_none_or(|origin| origin.connection != Some(connection)) {
+            return;
+        }
+        let (sent_at, latency_ms) = (self.now, self.between(1, UPSTREAM_LATENCY_MAX_MS));
+        self.after(latency_ms, Event::Ping { connection, sent_at });
+        self.after(PING_EVERY_MS, Event::PingDue { run, connection });
     }
 
     fn reconnect_later(&mut self, run: u64) {
@@ -136,13 +153,17 @@ impl World {
     }
 
     pub(crate) fn on_frame(&mut self, connection: u64, frame: Frame) {
-        let now = self.now;
+        let (now, dates_frames) = (self.now, self.setting.dates_frames);
         let Some(origin) = self.origin.as_mut().filter(|o| o.connection == Some(connection)) else {
             return;
         };
         let run = origin.run;
         if matches!(frame, Frame::Tick { .. } | Frame::Heartbeat) {
             origin.heard_at = now;
+            if !dates_frames {
+                let event = SourceEvent::Kraken(KrakenEvent::Pong { sent_at: stamp(now) });
+                origin.aggregator.handle(stamp(now), &event);
+            }
         }
         let event = match frame {
             Frame::System { is_online: true } => KrakenEvent::System(SystemStatus::Online),
@@ -150,6 +171,10 @@ impl World {
                 KrakenEvent::System(SystemStatus::NotTrading(SourceReason::Maintenance))
             }
             Frame::Heartbeat => KrakenEvent::Heartbeat,
+            Frame::Pong { sent_at } => {
+                origin.answered_ping_at = sent_at;
+                KrakenEvent::Pong { sent_at: stamp(sent_at) }
+            }
             Frame::Refused(index) => KrakenEvent::TickRefused {
                 symbol: symbol(index),
                 reason: RejectReason::PriceMissing,
@@ -226,8 +251,8 @@ impl World {
         if let Some((snapshot, _)) = origin.publisher.publish(stamp(now), &origin.aggregator) {
             origin.latest = Some(snapshot);
         }
-        let is_silent =
-            origin.connection.is_some() && now - origin.heard_at >= SILENCE_RECONNECT_MS;
+        let is_silent = now - origin.heard_at >= SILENCE_RECONNECT_MS
+            || now - origin.answered_ping_at >= LAG_RECONNECT_MS;
         for action in assessment.actions {
             match action {
                 Action::ReconnectKraken => self.close_connection(run),

@@ -58,12 +58,40 @@ pub(crate) fn paths() -> Vec<Path> {
 /// What arrives on the WebSocket.
 #[derive(Clone, Debug)]
 pub(crate) enum Frame {
-    System { is_online: bool },
-    Tick { index: usize, price: i64, is_snapshot: bool },
+    System {
+        is_online: bool,
+    },
+    Tick {
+        index: usize,
+        price: i64,
+        is_snapshot: bool,
+    },
     Refused(usize),
     Heartbeat,
+    /// The answer to a ping that left the origin at that time.
+    Pong {
+        sent_at: u64,
+    },
     Garbage,
     Closed,
+}
+
+/// What the way from Kraken does to its frames. They always keep their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Clear,
+    /// Each frame is delayed by up to so much.
+    Slow {
+        ms_max: u64,
+    },
+    /// Each frame takes so long to pass: what is said faster piles up.
+    Narrow {
+        frame_ms: u64,
+    },
+    /// Nothing passes before that time; then all of it at once.
+    Held {
+        until: u64,
+    },
 }
 
 /// What a poll brings.
@@ -77,8 +105,11 @@ pub(crate) struct KrakenVenue {
     pub(crate) frozen: Option<usize>,
     /// The present connection.
     pub(crate) connection: Option<u64>,
+    pub(crate) way: Way,
     last_sent_at: u64,
-    delivered_at: u64,
+    pub(crate) delivered_at: u64,
+    /// Pings that came while nothing could be sent.
+    unanswered: Vec<u64>,
     /// Moved while nothing could be sent: sent when it can.
     unsent: Vec<bool>,
     /// Whose snapshot has been sent, so that updates follow.
@@ -94,8 +125,10 @@ impl KrakenVenue {
             is_halted: false,
             frozen: None,
             connection: None,
+            way: Way::Clear,
             last_sent_at: 0,
             delivered_at: 0,
+            unanswered: vec![],
             unsent: vec![false; SYMBOLS.len()],
             subscribed: vec![false; SYMBOLS.len()],
         }
@@ -151,6 +184,9 @@ impl World {
         if self.kraken.is_silent {
             return;
         }
+        for sent_at in std::mem::take(&mut self.kraken.unanswered) {
+            self.send_frame(Frame::Pong { sent_at });
+        }
         for index in 0..SYMBOLS.len() {
             let may_send = self.kraken.subscribed[index] && self.kraken.frozen != Some(index);
             if self.kraken.unsent[index] && may_send {
@@ -175,11 +211,34 @@ impl World {
         if self.kraken.is_silent && !matches!(frame, Frame::Closed) {
             return;
         }
-        self.kraken.last_sent_at = self.now;
+        if !matches!(frame, Frame::Pong { .. }) {
+            self.kraken.last_sent_at = self.now;
+        }
         let latency = self.between(1, UPSTREAM_LATENCY_MAX_MS);
-        let arrives = (self.now + latency).max(self.kraken.delivered_at);
+        let earliest = (self.now + latency).max(self.kraken.delivered_at);
+        let arrives = match self.kraken.way {
+            Way::Clear => earliest,
+            Way::Slow { ms_max } => earliest.max(self.now + self.between(1, ms_max)),
+            Way::Narrow { frame_ms } => earliest + frame_ms,
+            Way::Held { until } => earliest.max(until),
+        };
         self.kraken.delivered_at = arrives;
         self.after(arrives - self.now, Event::Frame { connection, frame });
+    }
+
+    /// A ping of the origin has come; answered in the order of the stream.
+    pub(crate) fn on_ping(&mut self, connection: u64, sent_at: u64) {
+        if self.kraken.connection == Some(connection) {
+            self.kraken.unanswered.push(sent_at);
+            self.flush_kraken();
+        }
+    }
+
+    /// A new connection has its own way: what was on the way on the old one is nobody's any more.
+    pub(crate) fn open_connection(&mut self, connection: u64) {
+        self.kraken.connection = Some(connection);
+        self.kraken.delivered_at = 0;
+        self.kraken.unanswered.clear();
     }
 
     /// Subscribed (anew): updates pause until the snapshot, which may take its time.

@@ -51,30 +51,6 @@ fn back_online_on_the_same_connection_every_symbol_is_subscribed_anew() {
 }
 
 #[test]
-fn after_a_stall_a_frame_proves_only_its_own_symbol_until_the_backlog_is_in() {
-    for (gap_ms, lag_ms) in [(1_500, 0), (1_510, 1_510)] {
-        let mut feed = both();
-        feed.kraken.is_up = false;
-        feed.tick("ETH", "3512.00");
-        let heard_at = feed.now();
-        feed.run_ms(gap_ms);
-        feed.tick("ETH", "3512.50");
-        feed.assess();
-        assert_eq!(feed.point("ETH").confirmed_at, feed.now());
-        let expected = heard_at.plus_ms(gap_ms - lag_ms);
-        assert_eq!(feed.point("BTC").confirmed_at, expected, "after {gap_ms} ms");
-        feed.run_ms(290);
-        feed.kraken(KrakenEvent::Heartbeat);
-        let confirmed =
-            |f: &Feed| f.aggregator.prices().0[0].confirmed_at > heard_at.plus_ms(gap_ms);
-        assert_eq!(confirmed(&feed), lag_ms == 0, "290 ms into the backlog");
-        feed.run_ms(10);
-        feed.kraken(KrakenEvent::Heartbeat);
-        assert!(confirmed(&feed), "300 ms after it began");
-    }
-}
-
-#[test]
 fn a_refused_tick_ends_confirmation_of_its_symbol_alone() {
     let mut feed = both();
     feed.kraken(KrakenEvent::TickRefused {
@@ -314,6 +290,26 @@ fn a_late_tick_of_a_subscription_being_renewed_proves_only_its_own_moment() {
     feed.say(symbol("BTC"), "67433.0", true);
     feed.run_ms(2_000);
     assert!(feed.point("BTC").confirmed_at > ticked_at.plus_ms(2_500), "the snapshot is the proof");
+}
+
+#[test]
+fn while_its_snapshot_is_overdue_a_symbol_never_rides_and_is_asked_for_again() {
+    let mut feed = both();
+    feed.run_until(40_000, |f| !f.actions.is_empty());
+    feed.actions.clear();
+    feed.coinbase.is_up = false;
+    feed.run_ms(3_500);
+    let mut asked_after_s = None;
+    for second in 4..40 {
+        feed.tick("BTC", "67433.0");
+        let ticked_at = feed.now();
+        feed.run_ms(900);
+        assert_eq!(feed.point("BTC").confirmed_at, ticked_at, "{second} s");
+        feed.run_ms(100);
+        let asks = |(_, a): &(u64, Action)| matches!(a, Action::ResubscribeKraken(s) if s.contains(&symbol("BTC")));
+        asked_after_s = asked_after_s.or(feed.actions.iter().any(asks).then_some(second));
+    }
+    assert_eq!(asked_after_s, Some(30));
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod confirmation;
 mod failover;
+mod lag;
 mod plausibility;
 mod support;

@@ -51,6 +51,8 @@ pub(crate) struct Feed {
     pub(crate) publisher: Publisher,
     pub(crate) kraken: Venue,
     pub(crate) coinbase: Venue,
+    /// How late Kraken's frames arrive; `None`: it answers no pings.
+    pub(crate) kraken_lag_ms: Option<u64>,
     pub(crate) latest: Option<Snapshot>,
     pub(crate) publications: Vec<(u64, Snapshot)>,
     pub(crate) transitions: Vec<(u64, Transition)>,
@@ -71,6 +73,7 @@ impl Feed {
             publisher: Publisher::new(1),
             kraken: venue(0),
             coinbase: venue(1),
+            kraken_lag_ms: Some(0),
             latest: None,
             publications: vec![],
             transitions: vec![],
@@ -91,8 +94,13 @@ impl Feed {
         UnixMillis::from_ms(T0_MS + self.now_ms)
     }
 
+    /// One event of Kraken's connection, right after the answer to a ping.
     pub(crate) fn kraken(&mut self, event: KrakenEvent) {
         let now = self.now();
+        if let Some(lag_ms) = self.kraken_lag_ms.filter(|_| event != KrakenEvent::Connected) {
+            let pong = KrakenEvent::Pong { sent_at: now.minus_ms(lag_ms) };
+            self.aggregator.handle(now, &SourceEvent::Kraken(pong));
+        }
         self.aggregator.handle(now, &SourceEvent::Kraken(event));
     }
 

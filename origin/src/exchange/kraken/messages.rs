@@ -39,7 +39,10 @@ pub enum Frame<'a> {
         error: Text<'a>,
     },
     /// The answer to a ping. Never a sign of life of the data.
-    Pong,
+    Pong {
+        /// The identifier the ping had, if the frame names a usable one.
+        id: Option<u64>,
+    },
     /// Understood, and of no concern to us.
     Noise(Noise),
 }
@@ -129,6 +132,8 @@ struct Envelope<'a> {
     symbol: Option<Text<'a>>,
     #[serde(borrow, default)]
     event: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    req_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -182,7 +187,7 @@ impl<'a> Envelope<'a> {
             return Frame::Refused { pair: self.symbol, error };
         }
         match self.method.as_ref().map(Text::as_str) {
-            Some("pong") => Frame::Pong,
+            Some("pong") => Frame::Pong { id: self.req_id.and_then(|id| id.get().parse().ok()) },
             Some("subscribe") if self.success == Some(true) => {
                 Frame::Subscribed { pair: self.result.and_then(|result| result.symbol) }
             }
@@ -280,7 +285,16 @@ mod tests {
                 r#"{"method":"unsubscribe","result":{"symbol":"BTC/USD"},"success":true}"#,
                 "Unsubscribed",
             ),
-            (r#"{"method":"pong","req_id":7}"#, "Pong"),
+            (
+                r#"{"method":"pong","req_id":7,"time_in":"x","success":true}"#,
+                "Pong { id: Some(7) }",
+            ),
+            (r#"{"method":"pong","req_id":"7"}"#, "Pong { id: None }"),
+            (r#"{"method":"pong"}"#, "Pong { id: None }"),
+            (
+                r#"{"error":"Exceeded msg rate","method":"pong","req_id":7,"success":false}"#,
+                "refused : Exceeded msg rate",
+            ),
             (r#"{"channel":"trade","data":[{"price":1}]}"#, "Noise(Channel)"),
             (r#"{"event":"heartbeat"}"#, "Noise(V1)"),
             (r#"[340,{"c":["5525.1","0.1"]},"ticker","XBT/USD"]"#, "Noise(V1)"),

@@ -1,7 +1,8 @@
-//! The two requests we send.
+//! The three requests we send.
 //!
 //! ```json
 //! {"method":"subscribe","params":{"channel":"ticker","symbol":["BTC/USD"],"event_trigger":"bbo","snapshot":true}}
+//! {"method":"ping","req_id":7}
 //! ```
 
 use std::fmt::Write as _;
@@ -19,6 +20,11 @@ pub(super) fn subscribe(symbols: &[Symbol]) -> String {
 /// Ends the tickers of `symbols`.
 pub(super) fn unsubscribe(symbols: &[Symbol]) -> String {
     request("unsubscribe", symbols, r#","event_trigger":"bbo""#)
+}
+
+/// Asks for a pong with the same `id`.
+pub(super) fn ping(id: u64) -> String {
+    format!(r#"{{"method":"ping","req_id":{id}}}"#)
 }
 
 /// Symbols are letters and digits, so nothing here needs escaping.
@@ -50,5 +56,10 @@ mod tests {
             unsubscribe(&symbols),
             r#"{"method":"unsubscribe","params":{"channel":"ticker","symbol":["BTC/USD","DOGE/USD"],"event_trigger":"bbo"}}"#
         );
+    }
+
+    #[test]
+    fn a_ping_carries_its_identifier() {
+        assert_eq!(ping(7), r#"{"method":"ping","req_id":7}"#);
     }
 }

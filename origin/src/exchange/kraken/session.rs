@@ -11,6 +11,7 @@ use pricecast_core::{
 };
 
 use super::messages::{self, Frame, Noise, Ticker, TickerItem};
+use super::pings::Pings;
 use super::requests;
 use super::subscription::{Progress, Subscriptions};
 use crate::exchange::pairs::Spelling;
@@ -24,11 +25,6 @@ const SILENCE_MS: u64 = 5_000;
 const RESUBSCRIBE_ALL_EVERY_MS: u64 = 5_000;
 /// A burst of such frames leads to one resubscription, so late after the first of them.
 const RESUBSCRIBE_ALL_AFTER_MS: u64 = 250;
-/// If nobody called for this long, our own process stood still: what lies in the socket's buffer
-/// may be as old, so it proves nothing until every symbol has told its price anew.
-const STALL_MS: u64 = 1_500;
-/// How long the owner may at most wait between two calls, so that a stall is told from a pause.
-const PACE_MS: u64 = 500;
 
 /// What a frame was, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +74,8 @@ pub enum CloseReason {
     NoAck,
     /// Neither ticker nor heartbeat for too long.
     Silent,
+    /// What arrives is too old, or pings are not answered.
+    Lagging,
 }
 
 impl CloseReason {
@@ -87,6 +85,16 @@ impl CloseReason {
         match self {
             Self::NoAck => "no_ack",
             Self::Silent => "silent",
+            Self::Lagging => "lagging",
+        }
+    }
+
+    /// What the aggregator is told.
+    #[must_use]
+    pub const fn as_source_reason(self) -> SourceReason {
+        match self {
+            Self::NoAck | Self::Silent => SourceReason::Silent,
+            Self::Lagging => SourceReason::Lagging,
         }
     }
 }
@@ -95,6 +103,7 @@ impl CloseReason {
 #[derive(Debug)]
 pub struct Session {
     subscriptions: Subscriptions,
+    pings: Pings,
     /// When connecting began; the first ack is due [`FIRST_ACK_MS`] later.
     began_at: UnixMillis,
     /// When the first answer to a subscription came.
@@ -118,6 +127,7 @@ impl Session {
     pub fn new(symbols: &[Symbol], began_at: UnixMillis, now: UnixMillis) -> Self {
         Self {
             subscriptions: Subscriptions::asked(symbols, now),
+            pings: Pings::new(now),
             began_at,
             answered_at: None,
             alive_at: None,
@@ -179,7 +189,11 @@ impl Session {
                 self.handle_refusal(now, pair.as_ref().map(|text| text.as_str()), error.as_str());
                 FrameKind::Refused
             }
-            Frame::Pong => FrameKind::Pong,
+            Frame::Pong { id } => {
+                let sent_at = id.and_then(|id| self.pings.answer(id));
+                self.events.extend(sent_at.map(|sent_at| KrakenEvent::Pong { sent_at }));
+                FrameKind::Pong
+            }
             Frame::Noise(Noise::V1) => FrameKind::V1,
             Frame::Noise(Noise::Channel | Noise::Unlabelled) => FrameKind::Unknown,
         }
@@ -217,11 +231,15 @@ impl Session {
         {
             self.outgoing.push_back(requests::subscribe(&[symbol]));
         }
+        self.outgoing.extend(self.pings.next(now).map(requests::ping));
         if self.first_ack_due().is_some_and(|due| now >= due) {
             self.close = Some(CloseReason::NoAck);
         }
         if self.silence_due().is_some_and(|due| now >= due) {
             self.close = Some(CloseReason::Silent);
+        }
+        if now >= self.pings.lag_due() {
+            self.close.get_or_insert(CloseReason::Lagging);
         }
     }
 
@@ -232,7 +250,7 @@ impl Session {
         [self.first_ack_due(), self.silence_due(), self.resubscribe_all_at, lone_ask]
             .into_iter()
             .flatten()
-            .fold(self.called_at.plus_ms(PACE_MS), UnixMillis::min)
+            .fold(self.pings.due_at().min(self.pings.lag_due()), UnixMillis::min)
     }
 
     /// The next event for the aggregator.
@@ -320,10 +338,6 @@ impl Session {
     }
 
     fn note_call(&mut self, now: UnixMillis) {
-        if now.ms_since(self.called_at) >= STALL_MS {
-            self.events.push_back(KrakenEvent::Undecodable);
-            self.schedule_resubscribe_all(now);
-        }
         self.called_at = self.called_at.max(now);
     }
 }

@@ -58,13 +58,14 @@ fn events(session: &mut Session) -> Vec<String> {
         }
         KrakenEvent::TickRefused { symbol, reason } => format!("{symbol} {}", reason.as_str()),
         KrakenEvent::Heartbeat => "Heartbeat".to_owned(),
+        KrakenEvent::Pong { sent_at } => format!("Pong {}", sent_at.ms_since(at(0))),
         KrakenEvent::Undecodable => "Undecodable".to_owned(),
         KrakenEvent::Disconnected(reason) => format!("Disconnected {reason}"),
     };
     std::iter::from_fn(|| session.poll_event()).map(name).collect()
 }
 
-/// Method and symbols of the requests to be sent.
+/// Method and symbols of the requests to be sent. Pings are answered at once and left out.
 fn sent(session: &mut Session) -> Vec<String> {
     let brief = |text: String| {
         let request: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -72,7 +73,22 @@ fn sent(session: &mut Session) -> Vec<String> {
         let pairs = pairs.iter().map(|pair| pair.as_str().unwrap()).collect::<Vec<_>>().join(" ");
         format!("{} {pairs}", request["method"].as_str().unwrap())
     };
-    std::iter::from_fn(|| session.poll_outgoing()).map(brief).collect()
+    let requests: Vec<_> = std::iter::from_fn(|| session.poll_outgoing()).collect();
+    let now = session.called_at();
+    for id in requests.iter().filter_map(|text| ping_id(text)) {
+        session.handle_frame(now, &pong(id));
+    }
+    requests.into_iter().filter(|text| ping_id(text).is_none()).map(brief).collect()
+}
+
+/// The identifier of a ping; `None` if it is another request.
+fn ping_id(text: &str) -> Option<u64> {
+    let request: serde_json::Value = serde_json::from_str(text).unwrap();
+    (request["method"] == "ping").then(|| request["req_id"].as_u64().unwrap())
+}
+
+fn pong(id: u64) -> String {
+    format!(r#"{{"method":"pong","req_id":{id}}}"#)
 }
 
 /// Lets time pass up to `until` as the owner would, with a heartbeat every second if wanted.
@@ -328,15 +344,48 @@ fn the_engines_states_are_told_and_an_unknown_one_is_not_online() {
 }
 
 #[test]
-fn after_a_stall_of_our_own_what_lay_in_the_buffer_proves_nothing() {
-    for (pause_ms, is_stall) in [(1_499, false), (1_500, true)] {
-        let mut session = acked();
-        session.handle_frame(at(200 + pause_ms), HEARTBEAT);
-        let told = events(&mut session);
-        assert_eq!(told.first().is_some_and(|event| event == "Undecodable"), is_stall, "{told:?}");
-    }
+fn an_answered_ping_is_told_before_what_it_dates() {
     let mut session = acked();
-    assert_eq!(pass(&mut session, 200, 30_000, true), [], "an owner on time is never stalled");
+    for ms in [600, 1_100, 1_600] {
+        session.handle_timeout(at(ms));
+    }
+    let ids: Vec<_> = std::iter::from_fn(|| session.poll_outgoing()).collect();
+    let ids: Vec<_> = ids.iter().filter_map(|text| ping_id(text)).collect();
+    for text in [
+        HEARTBEAT.to_owned(),
+        pong(ids[0]),
+        ticker("update", "BTC/USD", "1.5"),
+        // Once told, or never asked: nothing new.
+        pong(ids[0]),
+        pong(999),
+        pong(ids[2]),
+        pong(ids[1]),
+    ] {
+        session.handle_frame(at(4_000), &text);
+    }
+    let told = ["Heartbeat", "Pong 600", "BTC 1.5 update", "Pong 1600"];
+    assert_eq!(events(&mut session), told);
+}
+
+#[test]
+fn a_connection_ten_seconds_behind_or_that_answers_no_pings_is_given_up() {
+    for (answers, given_up_at) in [(0, 10_100), (3, 11_600)] {
+        let mut session = acked();
+        let mut now = 200;
+        let mut answered = 0;
+        while session.poll_close().is_none() {
+            now = session.poll_timeout().ms_since(at(0));
+            session.handle_frame(at(now), HEARTBEAT);
+            session.handle_timeout(at(now));
+            let asked = std::iter::from_fn(|| session.poll_outgoing()).collect::<Vec<_>>();
+            for id in asked.iter().filter_map(|text| ping_id(text)).filter(|&id| id <= answers) {
+                session.handle_frame(at(now), &pong(id));
+                answered += 1;
+            }
+        }
+        assert_eq!(answered, answers);
+        assert_eq!((session.poll_close(), now), (Some(CloseReason::Lagging), given_up_at));
+    }
 }
 
 #[test]
@@ -361,7 +410,7 @@ fn no_frame_makes_it_panic_or_ask_without_end() {
                 now += pause_ms;
                 session.handle_frame(at(now), &text);
                 session.handle_timeout(at(now));
-                requests += std::iter::from_fn(|| session.poll_outgoing()).count();
+                requests += sent(&mut session).len();
             }
             prop_assert!(requests as u64 <= 4 + now / 200 + 2 * (now / 5_000));
             Ok(())

@@ -7,17 +7,15 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use pricecast_core::{Action, KrakenEvent, SourceEvent, SourceReason, Symbol, UnixMillis};
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tracing::{debug, info, warn};
 
+use super::dial::{Dial, Tcp};
 use super::reconnect::{Ended, Reconnect};
 use super::session::{FIRST_ACK_MS, FrameKind, Session};
 use crate::clock::Clock;
@@ -25,18 +23,16 @@ use crate::exchange::{Received, Sender};
 use crate::metrics::Metrics;
 use crate::retry_after;
 
-/// A request that cannot be written for this long ends the connection.
-const SEND_WITHIN: Duration = Duration::from_secs(5);
 /// Largest message read. A snapshot of 500 symbols takes about 150 kB; the library's own limit
 /// is 64 MiB.
 const MESSAGE_LEN_MAX: usize = 256 * 1_024;
 /// How much of a frame we did not understand goes into the log.
 const LOGGED_CHARS_MAX: usize = 160;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket<D> = WebSocketStream<MaybeTlsStream<<D as Dial>::Stream>>;
 
 /// Everything the loop needs.
-pub struct KrakenStream {
+pub struct KrakenStream<D = Tcp> {
     /// `wss://ws.kraken.com/v2`, or a simulator's.
     pub url: String,
     /// In the order of the configuration.
@@ -54,6 +50,8 @@ pub struct KrakenStream {
     /// When to connect; shared with whoever comes after, so that the exchange's limits hold over
     /// all of them.
     pub reconnect: Arc<Mutex<Reconnect>>,
+    /// Opens the connections.
+    pub dial: D,
 }
 
 /// Nobody takes our events any more: the process is going down.
@@ -68,7 +66,7 @@ struct Outcome {
     label: &'static str,
 }
 
-impl KrakenStream {
+impl<D: Dial> KrakenStream<D> {
     /// Runs until ingestion has ended.
     pub async fn run(&mut self) {
         loop {
@@ -125,7 +123,7 @@ impl KrakenStream {
         }
     }
 
-    async fn connect(&self) -> Result<Socket, tungstenite::Error> {
+    async fn connect(&self) -> Result<Socket<D>, tungstenite::Error> {
         let mut request = self.url.as_str().into_client_request()?;
         let user_agent = http::HeaderValue::from_static(crate::USER_AGENT);
         request.headers_mut().insert(http::header::USER_AGENT, user_agent);
@@ -133,9 +131,9 @@ impl KrakenStream {
             .max_message_size(Some(MESSAGE_LEN_MAX))
             .max_frame_size(Some(MESSAGE_LEN_MAX));
         let connector = Some(Connector::Rustls(Arc::clone(&self.tls)));
-        let disable_nagle = true;
+        let stream = self.dial.dial(&address(request.uri())).await?;
         let (socket, _) =
-            connect_async_tls_with_config(request, Some(limits), disable_nagle, connector).await?;
+            client_async_tls_with_config(request, stream, Some(limits), connector).await?;
         Ok(socket)
     }
 
@@ -158,22 +156,33 @@ impl KrakenStream {
     /// Carries frames until the connection ends or the session gives it up.
     async fn converse(
         &mut self,
-        mut socket: Socket,
+        socket: Socket<D>,
         began_at: UnixMillis,
     ) -> Result<Outcome, IngestGone> {
+        let (mut sink, mut messages) = socket.split();
+        let mut is_sending = false;
         let mut session = Session::new(&self.symbols, began_at, self.clock.now());
         let mut oddities = Oddities::default();
         let (reason, label) = loop {
             self.forward(&mut session).await?;
             if let Some(close) = session.poll_close() {
-                break (SourceReason::Silent, close.as_str());
+                break (close.as_source_reason(), close.as_str());
             }
-            if !send_all(&mut session, &mut socket).await {
-                break (SourceReason::Disconnected, "send_failed");
+            if !is_sending && let Some(text) = session.poll_outgoing() {
+                // An error comes out of the flush.
+                let _ = sink.start_send_unpin(Message::text(text));
+                is_sending = true;
             }
             let pause = self.clock.until(session.poll_timeout());
             tokio::select! {
-                message = socket.next() => {
+                // A socket that takes nothing must not keep us from reading.
+                sent = sink.flush(), if is_sending => {
+                    if sent.is_err() {
+                        break (SourceReason::Disconnected, "send_failed");
+                    }
+                    is_sending = false;
+                }
+                message = messages.next() => {
                     if let Some(label) = self.take(&mut session, &mut oddities, message) {
                         break (SourceReason::Disconnected, label);
                     }
@@ -188,7 +197,7 @@ impl KrakenStream {
             }
         };
         // The exchange may not answer; the closing frame is a courtesy.
-        let _ = timeout(Duration::from_millis(100), socket.close(None)).await;
+        let _ = timeout(Duration::from_millis(100), sink.send(Message::Close(None))).await;
         self.forward(&mut session).await?;
         let answered_at = session.answered_at();
         let ended = Ended::Lost { answered_at, was_trading: session.is_trading() };
@@ -280,14 +289,10 @@ impl Oddities {
     }
 }
 
-async fn send_all(session: &mut Session, socket: &mut Socket) -> bool {
-    while let Some(text) = session.poll_outgoing() {
-        match timeout(SEND_WITHIN, socket.send(Message::text(text))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return false,
-        }
-    }
-    true
+/// The name and port of a `ws` or `wss` address.
+fn address(uri: &http::Uri) -> String {
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("ws") { 80 } else { 443 });
+    format!("{}:{port}", uri.host().unwrap_or_default())
 }
 
 const fn failed(label: &'static str) -> Outcome {
