@@ -4,6 +4,7 @@
 //! set anew moves our stamps by at most 50 ms per second and never backwards: so an age is
 //! always a difference of honest instants, whatever an operator or NTP does to the machine.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,28 @@ const SLEW_US_PER_S: i64 = 50_000;
 const CORRECTION_LASTS_US: i64 = 1_000_000;
 /// How often the clock is to be compared with the wall.
 pub const CORRECT_EVERY: Duration = Duration::from_secs(1);
+
+/// The clocks of a machine. A test in virtual time brings its own.
+pub trait Readings: fmt::Debug + Send + Sync {
+    /// What never goes back, in µs.
+    fn monotonic_us(&self) -> i64;
+    /// What people set, in µs since the epoch.
+    fn wall_us(&self) -> i64;
+}
+
+/// The clocks of this machine.
+#[derive(Clone, Copy, Debug)]
+struct Machine;
+
+impl Readings for Machine {
+    fn monotonic_us(&self) -> i64 {
+        monotonic_us()
+    }
+
+    fn wall_us(&self) -> i64 {
+        wall_us()
+    }
+}
 
 /// A stretch of the clock: where it stood when the stretch began, and how fast it is slewed.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +77,7 @@ pub struct Clock {
 
 #[derive(Debug)]
 struct Shared {
+    readings: Box<dyn Readings>,
     stretch: ArcSwap<Stretch>,
     /// The latest instant told: two threads reading around a correction must not see it go back.
     latest_ms: AtomicU64,
@@ -63,16 +87,26 @@ impl Clock {
     /// Reads the wall clock and starts from there.
     #[must_use]
     pub fn start() -> Self {
-        let stretch =
-            Stretch { since_us: monotonic_us(), began_at_us: wall_us(), slew_us_per_s: 0 };
-        let shared = Shared { stretch: ArcSwap::from_pointee(stretch), latest_ms: 0.into() };
+        Self::start_on(Machine)
+    }
+
+    /// The same on other clocks than this machine's.
+    #[must_use]
+    pub fn start_on(readings: impl Readings + 'static) -> Self {
+        let (since_us, began_at_us) = (readings.monotonic_us(), readings.wall_us());
+        let stretch = Stretch { since_us, began_at_us, slew_us_per_s: 0 };
+        let shared = Shared {
+            readings: Box::new(readings),
+            stretch: ArcSwap::from_pointee(stretch),
+            latest_ms: 0.into(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
     /// The present instant. Never earlier than one already told.
     #[must_use]
     pub fn now(&self) -> UnixMillis {
-        let now_us = self.shared.stretch.load().at(monotonic_us());
+        let now_us = self.shared.stretch.load().at(self.shared.readings.monotonic_us());
         let now_ms = u64::try_from(now_us / 1_000).unwrap_or(0);
         let latest_ms = self.shared.latest_ms.fetch_max(now_ms, Ordering::Relaxed);
         UnixMillis::from_ms(latest_ms.max(now_ms))
@@ -81,7 +115,8 @@ impl Clock {
     /// Compares with the wall clock and slews towards it for the next second. Returns how far
     /// the wall was ahead, in milliseconds.
     pub fn correct(&self) -> i64 {
-        let (mono_us, wall_us) = (monotonic_us(), wall_us());
+        let readings = &self.shared.readings;
+        let (mono_us, wall_us) = (readings.monotonic_us(), readings.wall_us());
         let stretch = **self.shared.stretch.load();
         self.shared.stretch.store(Arc::new(stretch.corrected(mono_us, wall_us)));
         wall_us.saturating_sub(stretch.at(mono_us)) / 1_000
