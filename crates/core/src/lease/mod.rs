@@ -308,8 +308,7 @@ impl Lease {
         }
         match answer {
             Wrote::Done => {
-                let trusted_until = called_at.plus_ms(self.params.ttl_ms);
-                leader.trusted_until = leader.trusted_until.max(trusted_until);
+                leader.trusted_until = called_at.plus_ms(self.params.ttl_ms);
                 // A later publication may have come while this one was on its way.
                 leader.unwritten = leader.unwritten.filter(|&version| Some(version) != written);
                 self.due_at = called_at.plus_ms(self.params.renew_every_ms);

@@ -99,6 +99,7 @@ fn a_failed_look_ends_the_grace() {
     expect(&mut lease, 200, "look");
     let effects = lease.settle_failure(at(210));
     assert_eq!(effects, [Effect::Unreachable { leads: None }]);
+    assert_eq!(lease.poll_timeout(), Some(at(300)));
     assert_eq!(looks(&mut lease, 302, NOBODY), [Effect::Reachable]);
     assert_eq!(lease.poll_order(at(401)), None);
     looks(&mut lease, 402, NOBODY);
@@ -197,7 +198,7 @@ fn a_leader_that_finds_a_foreign_lease_stops_at_once() {
         let effects = writes(&mut lease, 402, Wrote::Refused(Refusal::Foreign { epoch }));
         let reason = StepDownReason::Foreign;
         assert_eq!(effects, [Effect::StepDown { own_epoch: 8, epoch, reason }]);
-        assert_eq!(lease.leads(), None);
+        assert_eq!((lease.leads(), lease.seen_epoch()), (None, epoch));
         assert!(!lease.may_publish(at(404)));
         looks(&mut lease, 404, OTHER);
     }
