@@ -2,36 +2,65 @@
 
 use std::collections::BTreeMap;
 
-use pricecast_core::{Snapshot, Source, UnixMillis, Version};
+use pricecast_core::{PricePoint, Snapshot, Source, UnixMillis, Version};
 
 use super::SYMBOLS;
+use super::instance::CLOCK_OFF_MS_MAX;
 use super::venue::Path;
 
 /// A price is fresh for this long after the venue has left it.
 const FRESH_FOR_MS: u64 = 5_000;
 /// An answer may sit in a cache downstream for this long.
-const HOLD_MS: u64 = 1_000;
+pub(crate) const HOLD_MS: u64 = 1_000;
 /// A frozen symbol may be further away than this: 25 bp by the other venue's own movement, which
 /// is all the feed can see, and as much again for how far the venues walk apart …
 const FROZEN_BP: i64 = 50;
 /// … only for this long.
 const FROZEN_FOR_MS: u64 = 15_000;
+/// The edge takes an earlier snapshot only after it had nothing fresh for so long.
+const ROLLBACK_AFTER_MS: u64 = 30_000;
 /// After the last trouble everything must be fresh again within this: the backoff (30 s), a
 /// connection's silence and the edge's refresh.
 const RECOVERED_AFTER_MS: u64 = 45_000;
 
+/// Returns what is wrong, unless the condition holds.
+macro_rules! ensure {
+    ($holds:expr, $($told:tt)*) => {
+        if !$holds {
+            return Err(format!($($told)*));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Who holds a copy, and never goes back to an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Isolate(usize),
+    Origin(usize),
+}
+
 /// What was seen so far.
 pub(crate) struct Checks {
-    seed: u64,
+    isolates: usize,
     has_shared: bool,
     shown: Vec<Option<Version>>,
-    answered_before: Vec<bool>,
+    /// When each place last showed a fresh price.
+    fresh_at: Vec<u64>,
+    /// How many prices each place has shown at most.
+    prices_shown: Vec<usize>,
     frozen: BTreeMap<usize, (u64, Option<u64>)>,
     trouble_until: u64,
-    connections: u64,
     coinbase_answered_at: u64,
     coinbase_answers_since: u64,
     pub(crate) fetches: Vec<u64>,
+    /// When a connection to Kraken was tried.
+    pub(crate) connected_at: Vec<u64>,
+    pub(crate) polls: u64,
+    /// Since when an exchange can be reached again, until a price of that time is published.
+    back_since: Option<UnixMillis>,
+    /// How long that took at most.
+    pub(crate) back_ms_max: Option<u64>,
     evictions: u64,
     pub(crate) answers: u64,
     pub(crate) fresh_prices: u64,
@@ -39,27 +68,34 @@ pub(crate) struct Checks {
     pub(crate) fallback_prices: u64,
     /// Longest time, over all prices shown fresh, since the venue had left them.
     pub(crate) oldest_fresh_ms: u64,
+    /// What the clocks of two instances may differ by.
+    clocks_off_ms: u64,
 }
 
 impl Checks {
-    pub(crate) fn new(seed: u64, isolates: usize, has_shared: bool) -> Self {
+    pub(crate) fn new(isolates: usize, instances: usize, has_shared: bool) -> Self {
         Self {
-            seed,
+            isolates,
             has_shared,
-            shown: vec![None; isolates],
-            answered_before: vec![false; isolates],
+            shown: vec![None; isolates + instances],
+            fresh_at: vec![0; isolates + instances],
+            prices_shown: vec![0; isolates + instances],
             frozen: BTreeMap::new(),
             trouble_until: 0,
-            connections: 0,
             coinbase_answered_at: 0,
             coinbase_answers_since: 0,
             fetches: vec![],
+            connected_at: vec![],
+            polls: 0,
+            back_since: None,
+            back_ms_max: None,
             evictions: 0,
             answers: 0,
             fresh_prices: 0,
             flagged_prices: 0,
             fallback_prices: 0,
             oldest_fresh_ms: 0,
+            clocks_off_ms: if instances > 1 { 2 * CLOCK_OFF_MS_MAX.unsigned_abs() } else { 0 },
         }
     }
 
@@ -77,69 +113,81 @@ impl Checks {
         }
     }
 
-    /// Promises 1, 2 and 5, and that everything is well again once it may be.
+    fn index(&self, place: Place) -> usize {
+        match place {
+            Place::Isolate(index) => index,
+            Place::Origin(index) => self.isolates + index,
+        }
+    }
+
+    /// Promises 1, 2, 4 and 5, and that everything is well again once it may be.
     pub(crate) fn note_answer(
         &mut self,
-        (now, isolate): (u64, usize),
+        (now, place): (u64, Place),
         snapshot: &Snapshot,
         shown_at: UnixMillis,
-        (kraken, coinbase): (&[Path], &[Path]),
-    ) {
-        let seed = self.seed;
+        venues: (&[Path], &[Path]),
+    ) -> Result<(), String> {
         self.answers += 1;
-        self.answered_before[isolate] = true;
-        let version = snapshot.version;
-        assert!(
-            self.shown[isolate].is_none_or(|shown| shown <= version),
-            "seed {seed}, {now} ms: isolate {isolate} went back to {version}"
+        let (index, version) = (self.index(place), snapshot.version);
+        let shown = self.shown[index].replace(version);
+        let stale_for_ms = now - self.fresh_at[index];
+        ensure!(
+            shown <= Some(version) || stale_for_ms >= ROLLBACK_AFTER_MS,
+            "{place:?} went back to {version}"
         );
-        self.shown[isolate] = Some(version);
-        assert_eq!(snapshot.prices.len(), SYMBOLS.len(), "seed {seed}, {now} ms: a price is lost");
-        for point in &snapshot.prices {
-            let name = point.symbol.as_str();
-            let index = SYMBOLS.iter().position(|(s, _)| *s == name).unwrap();
-            let path = match point.source {
-                Source::Kraken => &kraken[index],
-                Source::Coinbase => &coinbase[index],
-            };
-            let price = hundredths(&point.price.to_string());
-            let Some(last_had) = path.last_had(price, now) else {
-                panic!("seed {seed}, {now} ms: {name} {price} was never {}'s price", point.source)
-            };
-            if point.is_stale(shown_at) {
-                self.flagged_prices += 1;
-                let calm_ms = now.saturating_sub(self.trouble_until);
-                assert!(
-                    calm_ms < RECOVERED_AFTER_MS,
-                    "seed {seed}, {now} ms: {name} still stale after {calm_ms} ms of calm"
-                );
-                continue;
-            }
-            self.fresh_prices += 1;
-            self.fallback_prices += u64::from(point.source == Source::Coinbase);
-            let left_ms = (now + HOLD_MS).saturating_sub(last_had);
-            let is_current = last_had == now;
-            if point.source == Source::Kraken && self.is_frozen(index, now) {
-                if !self.can_compare(now) {
-                    continue;
-                }
-                let off_bp = path.closest_bp(price, now.saturating_sub(FROZEN_FOR_MS), now);
-                assert!(
-                    off_bp <= FROZEN_BP,
-                    "seed {seed}, {now} ms: frozen {name} shown fresh {off_bp} bp off for 15 s"
-                );
-                continue;
-            }
-            if !is_current {
-                self.oldest_fresh_ms = self.oldest_fresh_ms.max(left_ms - HOLD_MS);
-                assert!(
-                    left_ms <= FRESH_FOR_MS,
-                    "seed {seed}, {now} ms: {name} {price} of {} shown fresh, left {} ms ago",
-                    point.source,
-                    left_ms - HOLD_MS
-                );
-            }
+        if snapshot.any_fresh(shown_at) {
+            self.fresh_at[index] = now;
         }
+        let shown = std::mem::replace(&mut self.prices_shown[index], snapshot.prices.len());
+        ensure!(shown <= snapshot.prices.len(), "{place:?} lost a price");
+        for point in &snapshot.prices {
+            self.note_price(now, point, point.is_stale(shown_at), venues)
+                .map_err(|told| format!("{place:?}: {told}"))?;
+        }
+        Ok(())
+    }
+
+    fn note_price(
+        &mut self,
+        now: u64,
+        point: &PricePoint,
+        is_stale: bool,
+        (kraken, coinbase): (&[Path], &[Path]),
+    ) -> Result<(), String> {
+        let (name, source) = (point.symbol.as_str(), point.source);
+        let index = SYMBOLS.iter().position(|(s, _)| *s == name).unwrap();
+        let path = match source {
+            Source::Kraken => &kraken[index],
+            Source::Coinbase => &coinbase[index],
+        };
+        let price = hundredths(&point.price.to_string());
+        let Some(last_had) = path.last_had(price, now) else {
+            return Err(format!("{name} {price} was never {source}'s price"));
+        };
+        if is_stale {
+            self.flagged_prices += 1;
+            let calm_ms = now.saturating_sub(self.trouble_until);
+            ensure!(calm_ms < RECOVERED_AFTER_MS, "{name} still stale after {calm_ms} ms of calm");
+            return Ok(());
+        }
+        self.fresh_prices += 1;
+        self.fallback_prices += u64::from(source == Source::Coinbase);
+        let left_ms = (now + HOLD_MS).saturating_sub(last_had);
+        if source == Source::Kraken && self.is_frozen(index, now) {
+            if self.can_compare(now) {
+                let off_bp = path.closest_bp(price, now.saturating_sub(FROZEN_FOR_MS), now);
+                ensure!(off_bp <= FROZEN_BP, "frozen {name} shown fresh {off_bp} bp off for 15 s");
+            }
+        } else if last_had != now {
+            self.oldest_fresh_ms = self.oldest_fresh_ms.max(left_ms - HOLD_MS);
+            ensure!(
+                left_ms <= FRESH_FOR_MS + self.clocks_off_ms,
+                "{name} {price} of {source} shown fresh, left {} ms ago",
+                left_ms - HOLD_MS
+            );
+        }
+        Ok(())
     }
 
     /// What a symbol's freeze has made of its copies may live on for a while.
@@ -150,18 +198,34 @@ impl Checks {
     }
 
     /// Promise 4: only where nothing was ever known.
-    pub(crate) fn note_unavailable(&mut self, now: u64, isolate: usize, has_shared: bool) {
-        assert!(
-            !self.answered_before[isolate] && !has_shared,
-            "seed {}, {now} ms: isolate {isolate} lost its last known prices",
-            self.seed
-        );
+    pub(crate) fn note_unavailable(&self, isolate: usize, has_shared: bool) -> Result<(), String> {
+        let was_known = self.prices_shown[isolate] > 0 || has_shared;
+        ensure!(!was_known, "isolate {isolate} lost its last known prices");
+        Ok(())
     }
 
     pub(crate) fn note_eviction(&mut self, isolate: usize) {
         self.evictions += 1;
-        self.answered_before[isolate] = false;
-        self.shown[isolate] = None;
+        self.forget(Place::Isolate(isolate));
+    }
+
+    /// What was there is gone.
+    pub(crate) fn forget(&mut self, place: Place) {
+        let index = self.index(place);
+        self.prices_shown[index] = 0;
+        self.shown[index] = None;
+    }
+
+    pub(crate) fn note_market_back(&mut self, at: UnixMillis) {
+        self.back_since = Some(at);
+    }
+
+    pub(crate) fn note_published(&mut self, now: UnixMillis, snapshot: &Snapshot) {
+        let is_newer = |since: &UnixMillis| snapshot.prices.iter().any(|p| p.confirmed_at > *since);
+        if let Some(since) = self.back_since.take_if(|since| is_newer(since)) {
+            let ms = now.ms_since(since);
+            self.back_ms_max = self.back_ms_max.max(Some(ms));
+        }
     }
 
     pub(crate) fn note_fetch(&mut self, now: u64) {
@@ -181,28 +245,19 @@ impl Checks {
             && now - self.coinbase_answers_since >= FROZEN_FOR_MS
     }
 
-    /// The number of the next connection to Kraken.
-    pub(crate) fn next_connection(&mut self) -> u64 {
-        self.connections += 1;
-        self.connections
-    }
-
     /// Promise 3 over the whole timeline.
-    pub(crate) fn finish(&self, length_ms: u64) {
-        let seed = self.seed;
-        let isolates = self.shown.len() as u64;
+    pub(crate) fn finish(&self, length_ms: u64) -> Result<(), String> {
+        let isolates = self.isolates as u64;
         // One a second, one per isolate that starts cold, and a few for flags that flip.
         let allowed = length_ms * 6 / 5 / 1_000 + (isolates + self.evictions) * 3 + 30;
         let fetches = self.fetches.len() as u64;
-        assert!(
-            fetches <= allowed * self.independent_isolates(),
-            "seed {seed}: {fetches} fetches from {isolates} isolates, {allowed} allowed"
+        // Without a shared cache every isolate is on its own.
+        let allowed = if self.has_shared { allowed } else { allowed * isolates };
+        ensure!(
+            fetches <= allowed,
+            "{fetches} fetches from {isolates} isolates, {allowed} allowed"
         );
-    }
-
-    /// Without a shared cache every isolate is on its own.
-    fn independent_isolates(&self) -> u64 {
-        if self.has_shared { 1 } else { self.shown.len() as u64 }
+        Ok(())
     }
 }
 

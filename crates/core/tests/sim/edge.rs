@@ -8,7 +8,8 @@ use pricecast_core::{Snapshot, UnixMillis};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::{Event, Setting, World, stamp};
+use super::checks::Place;
+use super::{Event, Setting, Troubles, World, stamp};
 
 /// What an isolate keeps and what the shared cache stores.
 type Copy = (CopyMeta, Snapshot);
@@ -57,18 +58,18 @@ pub(crate) struct DataCentre {
 }
 
 impl DataCentre {
-    pub(crate) fn new(rng: &mut StdRng, setting: &Setting) -> Self {
+    pub(crate) fn new(rng: &mut StdRng, setting: &Setting, origins: usize) -> Self {
         let skew_ms = rng.random_range(-3_000..=3_000);
         let isolates = (0..setting.isolates.unwrap_or_else(|| rng.random_range(1..=5)))
             .map(|id| Isolate {
-                cache: EdgeCache::new(EdgePolicy::default(), id + 1, 1),
+                cache: EdgeCache::new(EdgePolicy::default(), id + 1, origins),
                 life: 0,
                 clock_skew_ms: skew_ms + rng.random_range(-20..=20),
             })
             .collect();
         Self {
             isolates,
-            has_shared_cache: !setting.has_faults || rng.random_bool(0.9),
+            has_shared_cache: matches!(setting.troubles, Troubles::None) || rng.random_bool(0.9),
             snap: Shared::new(),
             turn: Shared::new(),
         }
@@ -108,7 +109,8 @@ impl World {
             Decision::Serve { .. } => self.check_answer(isolate),
             Decision::Unavailable { .. } => {
                 let has_shared = self.edge.snap.value.is_some();
-                self.checks.note_unavailable(self.now, isolate, has_shared);
+                let verdict = self.checks.note_unavailable(isolate, has_shared);
+                self.judge(verdict);
             }
         }
         let (least, most) = self.setting.pause_ms;
@@ -122,12 +124,13 @@ impl World {
         let Some((meta, snapshot)) = self.edge.isolates[isolate].cache.copy() else { return };
         let hold_ms = EdgePolicy::default().hold_ms;
         let shown_at: UnixMillis = meta.origin_now(now).plus_ms(hold_ms);
-        self.checks.note_answer(
-            (self.now, isolate),
+        let verdict = self.checks.note_answer(
+            (self.now, Place::Isolate(isolate)),
             snapshot,
             shown_at,
             (&self.kraken.paths, &self.coinbase.paths),
         );
+        self.judge(verdict);
     }
 
     fn begin_refresh(&mut self, isolate: usize) {
@@ -164,6 +167,7 @@ impl World {
                 let step = cache.settle_turn(flight, now, turn, jitter);
                 if let NextStep::Fetch { claim, attempt } = step {
                     self.put_turn(claim);
+                    self.checks.note_fetch(self.now);
                     self.fetch(isolate, flight, attempt);
                 }
             }
@@ -196,10 +200,10 @@ impl World {
     }
 
     fn fetch(&mut self, isolate: usize, flight: Flight, attempt: Attempt) {
-        self.checks.note_fetch(self.now);
         let sent_at = self.edge_now(isolate);
-        let latest = self.origin.as_ref().and_then(|origin| origin.latest.clone());
-        if self.origin_hangs {
+        let origin = &self.instances[attempt.origin];
+        let latest = origin.latest.clone();
+        if origin.hangs() {
             return self.go_on(
                 isolate,
                 attempt.timeout_ms,
@@ -209,12 +213,16 @@ impl World {
         let up_ms = self.between(20, 150);
         let down_ms = self.between(20, 150);
         // What the origin says, it says when the request arrives.
+        let said_at = self.instances[attempt.origin].clock(self.now + up_ms);
         let answer = latest.and_then(|snapshot| {
             let hold_ms = EdgePolicy::default().hold_ms;
-            let meta = CopyMeta::new(&snapshot, sent_at, stamp(self.now + up_ms), hold_ms);
+            let meta = CopyMeta::new(&snapshot, sent_at, said_at, hold_ms);
             meta.ok().map(|meta| (meta, snapshot))
         });
-        self.go_on(isolate, up_ms + down_ms, Stage::Fetched { flight, answer });
+        let is_in_time = up_ms + down_ms < attempt.timeout_ms;
+        let ms = attempt.timeout_ms.min(up_ms + down_ms);
+        let answer = answer.filter(|_| is_in_time);
+        self.go_on(isolate, ms, Stage::Fetched { flight, answer });
     }
 
     pub(crate) fn evict_isolate(&mut self) {
@@ -222,7 +230,7 @@ impl World {
         let isolate = &mut self.edge.isolates[index];
         isolate.life += 1;
         let id = self.rng.random();
-        isolate.cache = EdgeCache::new(EdgePolicy::default(), id, 1);
+        isolate.cache = EdgeCache::new(EdgePolicy::default(), id, self.instances.len());
         self.checks.note_eviction(index);
     }
 }

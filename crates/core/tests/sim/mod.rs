@@ -1,16 +1,15 @@
-//! A world in virtual time: two venues, an origin, one data centre of the edge, clients. All of
-//! it is driven by one seed; a failing seed replays bit for bit.
+//! A world in virtual time: two venues, an origin or several with their Redis, one data centre of the
+//! edge, clients. All of it is driven by one seed; a failing seed replays bit for bit.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checks;
 mod edge;
+mod elections;
+mod faults;
+mod instance;
 mod origin;
+mod redis;
 mod venue;
 
 use std::collections::BTreeMap;
@@ -18,11 +17,19 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use pricecast_core::{Snapshot, UnixMillis};
+use pricecast_core::UnixMillis;
 
 pub(crate) use checks::Checks;
+use checks::Place;
 use edge::DataCentre;
-use origin::Origin;
+pub(crate) use elections::Figures;
+use elections::{Elections, View};
+use faults::Fault;
+pub(crate) use faults::{ComesBack, Trouble, Troubles};
+pub(crate) use instance::Cut;
+use instance::Instance;
+use redis::Redis;
+pub(crate) use redis::RedisState;
 use venue::{CoinbaseVenue, KrakenVenue};
 
 /// The world's zero, as epoch time.
@@ -54,31 +61,47 @@ pub(crate) enum Event {
     PingDue { run: u64, connection: u64 },
     /// The origin draws conclusions, publishes, watches its connection.
     Assess { run: u64 },
-    /// The origin saves its last snapshot.
-    Save { run: u64 },
-    /// The origin starts (again).
-    OriginStart,
+    /// An instance saves its last snapshot.
+    Save { life: u64 },
+    /// An instance starts (again).
+    Start { instance: usize },
+    /// An instance has something to ask of Redis.
+    Wake { life: u64, wake: u64 },
+    /// A call arrives at Redis.
+    Called(redis::Call),
+    /// Redis' answer arrives.
+    Answered { life: u64, call: u64, answer: redis::Answer },
+    /// A call has taken too long.
+    TimedOut { life: u64, call: u64 },
+    /// Somebody asks each instance directly.
+    Probe,
     /// A client asks an isolate; or one that waits looks again.
     Request { isolate: usize, life: u64, since: u64 },
     /// A piece of an isolate's refresh.
     Refresh { isolate: usize, life: u64, stage: edge::Stage },
-    /// Something breaks.
+    /// Something breaks, by lot.
     Fault,
+    /// Something breaks, by the script.
+    Trouble { trouble: Trouble, lasts: u64 },
     /// Something is mended.
     Heal(Fault),
 }
 
-/// What can break.
+/// What is taken out of the design, to see that the checks miss it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    KrakenSilent,
-    KrakenRefuses,
-    KrakenMaintenance,
-    KrakenFrozenSymbol(usize),
-    KrakenWay(venue::Way),
-    CoinbaseHangs,
-    CoinbaseErrors,
-    OriginHangs,
+pub(crate) enum Mutation {
+    /// Redis stores whatever it is sent.
+    WritesAreNotFenced,
+    /// A follower takes a lease as soon as it sees none.
+    NoGrace,
+    /// A leader whose lease is missing stops.
+    IncumbentsGiveWay,
+    /// The epoch of an election counts from what Redis remembers alone.
+    EpochsAreForgotten,
+    /// A leader that stood still publishes at once.
+    PublishesAtOnce,
+    /// A look writes nothing, so that a Redis that refuses writes answers it.
+    LooksOnlyRead,
 }
 
 /// What kind of world it is.
@@ -89,8 +112,12 @@ pub(crate) struct Setting {
     pub(crate) isolates: Option<u64>,
     /// Pause between two requests to one isolate, at least and at most.
     pub(crate) pause_ms: (u64, u64),
-    /// Whether things break.
-    pub(crate) has_faults: bool,
+    pub(crate) troubles: Troubles,
+    /// How many instances of the origin, at least and at most; one alone has no Redis.
+    pub(crate) instances: (usize, usize),
+    pub(crate) mutation: Option<Mutation>,
+    /// Whether to tell what breaks and who leads.
+    pub(crate) is_traced: bool,
     /// Whether the origin dates Kraken's frames by the pings answered before them, as it should;
     /// or takes each for as young as its arrival.
     pub(crate) dates_frames: bool,
@@ -99,19 +126,26 @@ pub(crate) struct Setting {
 /// The world.
 pub(crate) struct World {
     pub(crate) now: u64,
+    seed: u64,
     pub(crate) setting: Setting,
     pub(crate) rng: StdRng,
     queue: BTreeMap<(u64, u64), Event>,
-    next_event: u64,
+    numbers: u64,
     pub(crate) kraken: KrakenVenue,
     pub(crate) coinbase: CoinbaseVenue,
-    pub(crate) origin: Option<Origin>,
-    pub(crate) origin_hangs: bool,
-    saved: Option<Snapshot>,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) redis: Option<Redis>,
     last_epoch: u64,
-    runs: u64,
     pub(crate) edge: DataCentre,
     pub(crate) checks: Checks,
+    pub(crate) elections: Elections,
+    violation: Option<String>,
+}
+
+/// What a timeline has shown.
+pub(crate) struct Seen {
+    pub(crate) checks: Checks,
+    pub(crate) elections: Figures,
 }
 
 /// The world's time as an epoch stamp.
@@ -120,25 +154,36 @@ pub(crate) fn stamp(now: u64) -> UnixMillis {
 }
 
 impl World {
-    /// Runs one timeline of `length_ms` with faults; every promise is checked at every answer.
-    pub(crate) fn run(seed: u64, setting: Setting) -> Checks {
+    /// Runs one timeline; every promise is checked at every answer.
+    ///
+    /// # Errors
+    /// What was first seen to be wrong, with the seed and the time.
+    pub(crate) fn run(seed: u64, setting: Setting) -> Result<Seen, String> {
         let mut rng = StdRng::seed_from_u64(seed);
-        let edge = DataCentre::new(&mut rng, &setting);
+        let (least, most) = setting.instances;
+        let count = rng.random_range(least..=most);
+        let edge = DataCentre::new(&mut rng, &setting, count);
+        let mut clock_ms = || match count {
+            1 => 0,
+            _ => rng.random_range(-instance::CLOCK_OFF_MS_MAX..=instance::CLOCK_OFF_MS_MAX),
+        };
+        let instances = (0..count).map(|_| Instance::new(clock_ms())).collect();
         let mut world = Self {
             now: 0,
+            seed,
             setting,
             kraken: KrakenVenue::new(),
             coinbase: CoinbaseVenue::new(),
-            origin: None,
-            origin_hangs: false,
-            saved: None,
+            instances,
+            redis: (count > 1).then(|| Redis::new(setting.mutation)),
             last_epoch: 0,
-            runs: 0,
-            checks: Checks::new(seed, edge.isolates(), edge.has_shared_cache),
+            checks: Checks::new(edge.isolates(), count, edge.has_shared_cache),
+            elections: Elections::new(count),
             edge,
             rng,
             queue: BTreeMap::new(),
-            next_event: 0,
+            numbers: 0,
+            violation: None,
         };
         world.begin();
         while let Some(((at, _), event)) = world.queue.pop_first() {
@@ -146,10 +191,32 @@ impl World {
                 break;
             }
             world.now = at;
-            world.happen(event);
+            world.step(event);
+            if let Some(violation) = world.violation {
+                return Err(violation);
+            }
         }
-        world.checks.finish(setting.length_ms);
-        world.checks
+        let verdict = world.checks.finish(setting.length_ms);
+        world.judge(verdict);
+        match world.violation {
+            Some(violation) => Err(violation),
+            None => Ok(Seen { checks: world.checks, elections: world.elections.seen }),
+        }
+    }
+
+    /// Tells what happens, of a seed that is run alone.
+    pub(crate) fn trace(&self, told: impl FnOnce() -> String) {
+        if self.setting.is_traced {
+            println!("{:>7} ms: {}", self.now, told());
+        }
+    }
+
+    /// Notes what is wrong.
+    pub(crate) fn judge(&mut self, verdict: Result<(), String>) {
+        if let Err(told) = verdict {
+            let told = format!("seed {}, {} ms: {told}", self.seed, self.now);
+            self.violation.get_or_insert(told);
+        }
     }
 
     fn begin(&mut self) {
@@ -158,22 +225,63 @@ impl World {
             self.after(300, Event::Trade { on_kraken: false, index });
         }
         self.after(500, Event::Heartbeat);
-        self.after(0, Event::OriginStart);
+        for instance in 0..self.instances.len() {
+            self.after(instance as u64 * 7, Event::Start { instance });
+        }
+        // Several instances have to elect one before anything can be known.
+        let first_at = if self.redis.is_some() { 2_000 } else { 1_000 };
         for isolate in 0..self.edge.isolates() {
-            self.after(1_000, Event::Request { isolate, life: 0, since: 1_000 });
+            self.after(first_at, Event::Request { isolate, life: 0, since: first_at });
         }
-        if self.setting.has_faults {
-            self.after(12_000, Event::Fault);
+        match self.setting.troubles {
+            Troubles::None => return,
+            Troubles::Random => self.after(12_000, Event::Fault),
+            Troubles::Script(script) => {
+                for &(at, lasts, trouble) in script {
+                    self.after(at, Event::Trouble { trouble, lasts });
+                }
+            }
         }
+        self.after(first_at, Event::Probe);
+    }
+
+    /// A number nobody else has.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 
     pub(crate) fn after(&mut self, ms: u64, event: Event) {
-        self.next_event += 1;
-        self.queue.insert((self.now + ms, self.next_event), event);
+        let number = self.next_number();
+        self.queue.insert((self.now + ms, number), event);
     }
 
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         self.rng.random_range(low..=high)
+    }
+
+    fn step(&mut self, event: Event) {
+        let whose = self.whose_event(&event);
+        if let Some(stopped) = whose.and_then(|index| self.instances[index].stopped.as_mut()) {
+            return stopped.push(event);
+        }
+        self.happen(event);
+        if self.redis.is_some() {
+            let (view, elections) = self.view();
+            let verdict = elections.observe(&view);
+            self.judge(verdict);
+        }
+    }
+
+    /// What is to be judged, and who judges.
+    pub(crate) fn view(&mut self) -> (View<'_>, &mut Elections) {
+        let view = View {
+            now: self.now,
+            instances: &self.instances,
+            redis: self.redis.as_ref().map_or(RedisState::Up, |redis| redis.state),
+            is_market_up: self.kraken.is_up() && self.coinbase.is_up(),
+        };
+        (view, &mut self.elections)
     }
 
     fn happen(&mut self, event: Event) {
@@ -188,97 +296,37 @@ impl World {
             Event::Poll { run } => self.on_poll(run),
             Event::Polled { run, sent_at, answer } => self.on_polled(run, sent_at, answer),
             Event::Assess { run } => self.on_assess(run),
-            Event::Save { run } => self.on_save(run),
-            Event::OriginStart => self.on_origin_start(),
+            Event::Save { life } => self.on_save(life),
+            Event::Start { instance } => self.on_start(instance),
+            Event::Wake { life, wake } => self.on_wake(life, wake),
+            Event::Called(call) => self.on_called(&call),
+            Event::Answered { life, call, answer } => self.on_answered(life, call, answer),
+            Event::TimedOut { life, call } => self.on_timed_out(life, call),
+            Event::Probe => self.on_probe(),
             Event::Request { isolate, life, since } => self.on_request(isolate, life, since),
             Event::Refresh { isolate, life, stage } => self.on_refresh(isolate, life, stage),
             Event::Fault => self.on_fault(),
+            Event::Trouble { trouble, lasts } => self.on_trouble(trouble, lasts),
             Event::Heal(fault) => self.on_heal(fault),
         }
     }
 
-    fn on_fault(&mut self) {
-        let next = self.between(2_000, 25_000);
-        self.after(next, Event::Fault);
-        let lasts = self.between(500, 20_000);
-        self.checks.note_trouble(self.now, lasts);
-        let index = self.rng.random_range(0..SYMBOLS.len());
-        let fault = match self.rng.random_range(0..18) {
-            0 | 1 => Fault::KrakenSilent,
-            2 => Fault::KrakenRefuses,
-            3 => Fault::KrakenMaintenance,
-            4 => Fault::KrakenFrozenSymbol(index),
-            5 => Fault::CoinbaseHangs,
-            6 => Fault::CoinbaseErrors,
-            7 => Fault::OriginHangs,
-            8 => return self.kill_origin(lasts),
-            9 => return self.lose_tick(index, venue::Frame::Garbage),
-            10 => return self.lose_tick(index, venue::Frame::Refused(index)),
-            11 => return self.kraken_spikes(index),
-            12 => return self.market_crashes(index),
-            13 => return self.drop_connection(),
-            14 => Fault::KrakenWay(venue::Way::Slow { ms_max: self.between(100, 4_000) }),
-            15 => Fault::KrakenWay(venue::Way::Narrow { frame_ms: self.between(100, 1_500) }),
-            16 => Fault::KrakenWay(venue::Way::Held { until: self.now + lasts }),
-            _ => return self.evict_isolate(),
-        };
-        self.begin_fault(fault);
-        self.after(lasts, Event::Heal(fault));
-        // Sometimes both venues at once: the worst case of promise 1.
-        let hits_kraken = matches!(fault, Fault::KrakenSilent | Fault::KrakenWay(_));
-        if hits_kraken && self.rng.random_bool(0.5) {
-            self.begin_fault(Fault::CoinbaseHangs);
-            self.after(lasts, Event::Heal(Fault::CoinbaseHangs));
+    /// What each instance would answer by itself.
+    fn on_probe(&mut self) {
+        for index in 0..self.instances.len() {
+            let instance = &self.instances[index];
+            let Some(latest) = instance.latest.as_ref().filter(|_| !instance.hangs()) else {
+                continue;
+            };
+            let verdict = self.checks.note_answer(
+                (self.now, Place::Origin(index)),
+                latest,
+                instance.clock(self.now).plus_ms(checks::HOLD_MS),
+                (&self.kraken.paths, &self.coinbase.paths),
+            );
+            self.judge(verdict);
         }
-    }
-
-    fn begin_fault(&mut self, fault: Fault) {
-        match fault {
-            Fault::KrakenSilent => self.kraken.is_silent = true,
-            Fault::KrakenRefuses => {
-                self.kraken.refuses = true;
-                self.drop_connection();
-            }
-            Fault::KrakenMaintenance => {
-                self.kraken.is_halted = true;
-                self.send_frame(venue::Frame::System { is_online: false });
-            }
-            Fault::KrakenFrozenSymbol(index) => {
-                self.kraken.frozen = Some(index);
-                self.checks.note_frozen(index, self.now);
-            }
-            Fault::KrakenWay(way) => self.kraken.way = way,
-            Fault::CoinbaseHangs => self.coinbase.hangs = true,
-            Fault::CoinbaseErrors => self.coinbase.errors = true,
-            Fault::OriginHangs => self.origin_hangs = true,
-        }
-    }
-
-    fn on_heal(&mut self, fault: Fault) {
-        match fault {
-            Fault::KrakenSilent => {
-                self.kraken.is_silent = false;
-                self.flush_kraken();
-            }
-            Fault::KrakenRefuses => self.kraken.refuses = false,
-            Fault::KrakenMaintenance => {
-                self.kraken.is_halted = false;
-                self.send_frame(venue::Frame::System { is_online: true });
-            }
-            Fault::KrakenFrozenSymbol(index) => {
-                self.kraken.frozen = None;
-                self.flush_kraken();
-                self.checks.note_thawed(index, self.now);
-            }
-            Fault::KrakenWay(_) => {
-                self.kraken.way = venue::Way::Clear;
-                // What has piled up is still on its way.
-                let backlog_ms = self.kraken.delivered_at.saturating_sub(self.now);
-                self.checks.note_trouble(self.now, backlog_ms);
-            }
-            Fault::CoinbaseHangs => self.coinbase.hangs = false,
-            Fault::CoinbaseErrors => self.coinbase.errors = false,
-            Fault::OriginHangs => self.origin_hangs = false,
-        }
+        let pause = self.between(50, 300);
+        self.after(pause, Event::Probe);
     }
 }

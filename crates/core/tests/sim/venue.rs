@@ -1,5 +1,7 @@
 //! The venues: true price paths, and what their interfaces say of them.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt;
 
 use super::{Event, SYMBOLS, UPSTREAM_LATENCY_MAX_MS, World};
@@ -103,11 +105,15 @@ pub(crate) struct KrakenVenue {
     pub(crate) refuses: bool,
     pub(crate) is_halted: bool,
     pub(crate) frozen: Option<usize>,
-    /// The present connection.
-    pub(crate) connection: Option<u64>,
     pub(crate) way: Way,
+    /// Who is connected.
+    pub(crate) links: BTreeMap<u64, KrakenLink>,
+}
+
+/// One connection, as the venue sees it.
+pub(crate) struct KrakenLink {
     last_sent_at: u64,
-    pub(crate) delivered_at: u64,
+    delivered_at: u64,
     /// Pings that came while nothing could be sent.
     unanswered: Vec<u64>,
     /// Moved while nothing could be sent: sent when it can.
@@ -124,8 +130,28 @@ impl KrakenVenue {
             refuses: false,
             is_halted: false,
             frozen: None,
-            connection: None,
             way: Way::Clear,
+            links: BTreeMap::new(),
+        }
+    }
+
+    /// When the last frame that is under way will have arrived.
+    pub(crate) fn delivered_at(&self) -> u64 {
+        self.links.values().map(|link| link.delivered_at).max().unwrap_or(0)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        !self.is_silent && !self.refuses && !self.is_halted && self.way == Way::Clear
+    }
+
+    fn may_send(&self, index: usize) -> bool {
+        !self.is_silent && self.frozen != Some(index)
+    }
+}
+
+impl KrakenLink {
+    fn new() -> Self {
+        Self {
             last_sent_at: 0,
             delivered_at: 0,
             unanswered: vec![],
@@ -145,6 +171,10 @@ pub(crate) struct CoinbaseVenue {
 impl CoinbaseVenue {
     pub(crate) fn new() -> Self {
         Self { paths: paths(), hangs: false, errors: false, volumes: vec![1; SYMBOLS.len()] }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        !self.hangs && !self.errors
     }
 
     pub(crate) fn answer(&self) -> Answer {
@@ -175,7 +205,9 @@ impl World {
 
     fn kraken_moves(&mut self, index: usize, price: i64) {
         self.kraken.paths[index].move_to(self.now, price);
-        self.kraken.unsent[index] = true;
+        for link in self.kraken.links.values_mut() {
+            link.unsent[index] = true;
+        }
         self.flush_kraken();
     }
 
@@ -184,68 +216,92 @@ impl World {
         if self.kraken.is_silent {
             return;
         }
-        for sent_at in std::mem::take(&mut self.kraken.unanswered) {
-            self.send_frame(Frame::Pong { sent_at });
-        }
-        for index in 0..SYMBOLS.len() {
-            let may_send = self.kraken.subscribed[index] && self.kraken.frozen != Some(index);
-            if self.kraken.unsent[index] && may_send {
-                self.kraken.unsent[index] = false;
+        for connection in self.connections() {
+            for index in 0..SYMBOLS.len() {
+                let may_send = self.kraken.may_send(index);
                 let price = self.kraken.paths[index].price();
-                self.send_frame(Frame::Tick { index, price, is_snapshot: false });
+                let link = self.link(connection);
+                if may_send && link.subscribed[index] && std::mem::take(&mut link.unsent[index]) {
+                    let tick = Frame::Tick { index, price, is_snapshot: false };
+                    self.send_frame(connection, tick);
+                }
+            }
+            // What has moved before a ping came is said before it is answered.
+            for sent_at in std::mem::take(&mut self.link(connection).unanswered) {
+                self.send_frame(connection, Frame::Pong { sent_at });
             }
         }
+    }
+
+    fn connections(&self) -> Vec<u64> {
+        self.kraken.links.keys().copied().collect()
+    }
+
+    /// A connection that is there.
+    fn link(&mut self, connection: u64) -> &mut KrakenLink {
+        self.kraken.links.get_mut(&connection).unwrap()
     }
 
     /// A heartbeat about every second in the absence of other frames.
     pub(crate) fn on_heartbeat(&mut self) {
         self.after(250, Event::Heartbeat);
-        if self.now - self.kraken.last_sent_at >= 1_000 {
-            self.send_frame(Frame::Heartbeat);
+        for connection in self.connections() {
+            if self.now - self.link(connection).last_sent_at >= 1_000 {
+                self.send_frame(connection, Frame::Heartbeat);
+            }
+        }
+    }
+
+    pub(crate) fn send_to_all(&mut self, frame: &Frame) {
+        for connection in self.connections() {
+            self.send_frame(connection, frame.clone());
         }
     }
 
     /// In order, each on its way for a while.
-    pub(crate) fn send_frame(&mut self, frame: Frame) {
-        let Some(connection) = self.kraken.connection else { return };
+    pub(crate) fn send_frame(&mut self, connection: u64, frame: Frame) {
         if self.kraken.is_silent && !matches!(frame, Frame::Closed) {
             return;
         }
-        if !matches!(frame, Frame::Pong { .. }) {
-            self.kraken.last_sent_at = self.now;
-        }
         let latency = self.between(1, UPSTREAM_LATENCY_MAX_MS);
-        let earliest = (self.now + latency).max(self.kraken.delivered_at);
-        let arrives = match self.kraken.way {
+        let (now, way) = (self.now, self.kraken.way);
+        let slow_ms = if let Way::Slow { ms_max } = way { self.between(1, ms_max) } else { 0 };
+        let link = self.link(connection);
+        if !matches!(frame, Frame::Pong { .. }) {
+            link.last_sent_at = now;
+        }
+        let earliest = (now + latency).max(link.delivered_at);
+        let arrives = match way {
             Way::Clear => earliest,
-            Way::Slow { ms_max } => earliest.max(self.now + self.between(1, ms_max)),
+            Way::Slow { .. } => earliest.max(now + slow_ms),
             Way::Narrow { frame_ms } => earliest + frame_ms,
             Way::Held { until } => earliest.max(until),
         };
-        self.kraken.delivered_at = arrives;
-        self.after(arrives - self.now, Event::Frame { connection, frame });
+        link.delivered_at = arrives;
+        self.after(arrives - now, Event::Frame { connection, frame });
     }
 
     /// A ping of the origin has come; answered in the order of the stream.
     pub(crate) fn on_ping(&mut self, connection: u64, sent_at: u64) {
-        if self.kraken.connection == Some(connection) {
-            self.kraken.unanswered.push(sent_at);
+        if let Some(link) = self.kraken.links.get_mut(&connection) {
+            link.unanswered.push(sent_at);
             self.flush_kraken();
         }
     }
 
     /// A new connection has its own way: what was on the way on the old one is nobody's any more.
     pub(crate) fn open_connection(&mut self, connection: u64) {
-        self.kraken.connection = Some(connection);
-        self.kraken.delivered_at = 0;
-        self.kraken.unanswered.clear();
+        self.kraken.links.insert(connection, KrakenLink::new());
+        let is_online = !self.kraken.is_halted;
+        self.send_frame(connection, Frame::System { is_online });
+        self.subscribe(connection, &[0, 1, 2]);
     }
 
     /// Subscribed (anew): updates pause until the snapshot, which may take its time.
-    pub(crate) fn subscribe(&mut self, indices: &[usize]) {
-        let Some(connection) = self.kraken.connection else { return };
+    pub(crate) fn subscribe(&mut self, connection: u64, indices: &[usize]) {
         for &index in indices {
-            self.kraken.subscribed[index] = false;
+            let Some(link) = self.kraken.links.get_mut(&connection) else { return };
+            link.subscribed[index] = false;
             let slowest = if self.rng.random_bool(0.2) { 2_500 } else { 60 };
             let ms = self.between(5, slowest);
             self.after(ms, Event::Snapshot { connection, index });
@@ -253,47 +309,49 @@ impl World {
     }
 
     pub(crate) fn on_snapshot(&mut self, connection: u64, index: usize) {
-        if self.kraken.connection != Some(connection) || self.kraken.subscribed[index] {
+        let may_send = self.kraken.may_send(index);
+        let price = self.kraken.paths[index].price();
+        let Some(link) = self.kraken.links.get_mut(&connection) else { return };
+        if link.subscribed[index] {
             return;
         }
-        if self.kraken.is_silent || self.kraken.frozen == Some(index) {
+        if !may_send {
             // Pending until it can be answered.
             return self.after(20, Event::Snapshot { connection, index });
         }
-        self.kraken.subscribed[index] = true;
-        self.kraken.unsent[index] = false;
-        let price = self.kraken.paths[index].price();
-        self.send_frame(Frame::Tick { index, price, is_snapshot: true });
+        link.subscribed[index] = true;
+        link.unsent[index] = false;
+        self.send_frame(connection, Frame::Tick { index, price, is_snapshot: true });
     }
 
     /// A tick is garbled on its way, or says nothing usable: its news is lost.
-    pub(crate) fn lose_tick(&mut self, index: usize, frame: Frame) {
-        if self.kraken.is_silent || self.kraken.is_halted || self.kraken.frozen == Some(index) {
+    pub(crate) fn lose_tick(&mut self, index: usize, frame: &Frame) {
+        if self.kraken.is_halted || !self.kraken.may_send(index) {
             return;
         }
         let price = self.kraken.paths[index].price();
         self.kraken.paths[index].move_to(self.now, price + price / 200);
-        self.send_frame(frame);
+        self.send_to_all(frame);
     }
 
-    pub(crate) fn drop_connection(&mut self) {
-        self.send_frame(Frame::Closed);
-        self.kraken.connection = None;
+    pub(crate) fn drop_connections(&mut self) {
+        self.send_to_all(&Frame::Closed);
+        self.kraken.links.clear();
     }
 
     /// One wrong print, put right at once: the venue never had that price.
     pub(crate) fn kraken_spikes(&mut self, index: usize) {
-        let knows_better = self.origin.as_ref().is_some_and(|origin| origin.has_ticked[index]);
-        let may_send = self.kraken.subscribed[index] && self.kraken.frozen != Some(index);
-        if !knows_better || !may_send || self.kraken.is_silent {
+        let knows_better = self.ingestions().all(|ingestion| ingestion.has_ticked[index]);
+        let is_subscribed = self.kraken.links.values().all(|link| link.subscribed[index]);
+        if !knows_better || !is_subscribed || !self.kraken.may_send(index) {
             return;
         }
         let price = self.kraken.paths[index].price();
         let factors = [13, 870, 1_150, 10_000, 100];
         let factor = factors[self.rng.random_range(0..factors.len())];
         let spike = (price * factor / 1_000).max(1);
-        self.send_frame(Frame::Tick { index, price: spike, is_snapshot: false });
-        self.send_frame(Frame::Tick { index, price, is_snapshot: false });
+        self.send_to_all(&Frame::Tick { index, price: spike, is_snapshot: false });
+        self.send_to_all(&Frame::Tick { index, price, is_snapshot: false });
     }
 
     /// A real fall by more than half, on both venues within a second.
