@@ -68,8 +68,8 @@ export const matrix = [
     row: 9,
     group: 'Network',
     fault: 'Asymmetric partition (writes pass, reads not)',
-    expected: 'lease lost, no double leader',
-    tests: [],
+    expected: 'a lease that is lost unheard goes to another; the leader stops with the first answer it hears',
+    tests: ['rust pricecast-core::simulation a_leader_that_hears_nothing_from_redis_follows_as_soon_as_it_does'],
   },
   {
     row: 10,
@@ -186,9 +186,9 @@ export const matrix = [
   {
     row: 26,
     group: 'Exchange',
-    fault: '8 h outage then back (I8)',
-    expected: 'flat memory, no reconnect storm, first tick ≤ 5 s',
-    tests: [],
+    fault: 'Neither exchange to be reached for 8 h, then back',
+    expected: 'no reconnect storm (≤ 60 attempts in any 10 min), first price ≤ 5 s after',
+    tests: ['rust pricecast-core::simulation after_eight_hours_without_an_exchange_a_price_is_back_within_five_seconds'],
   },
   {
     row: 27,
@@ -202,7 +202,10 @@ export const matrix = [
     group: 'Process',
     fault: 'SIGSTOP 10 s leader, then resume',
     expected: 'its writes refused by fence; steps down',
-    tests: [],
+    tests: [
+      'rust pricecast-core::simulation a_leader_that_was_stopped_finds_its_writes_refused_and_follows',
+      'rust pricecast-core::simulation publishing_at_once_after_standing_still_fails_in_a_seed_of_twenty',
+    ],
   },
   {
     row: 29,
@@ -244,7 +247,7 @@ export const matrix = [
     group: 'Process',
     fault: 'Executor blocked 2 s',
     expected: 'watchdog thread notices; lease not falsely held',
-    tests: [],
+    tests: ['rust pricecast-core::simulation a_leader_that_was_stopped_finds_its_writes_refused_and_follows'],
   },
   {
     row: 35,
@@ -274,8 +277,11 @@ export const matrix = [
     row: 38,
     group: 'Redis',
     fault: 'Failover that loses last writes',
-    expected: 'epoch by TIME stays monotone; no regression seen',
-    tests: [],
+    expected: 'epochs only grow, even if the new clock is behind; one leader; nothing goes backwards',
+    tests: [
+      'rust pricecast-core::simulation the_fence_survives_a_failover_that_loses_the_last_writes',
+      'rust pricecast-core::simulation with_epochs_forgotten_a_seed_of_twenty_fails',
+    ],
   },
   {
     row: 39,
@@ -288,8 +294,12 @@ export const matrix = [
     row: 40,
     group: 'Redis',
     fault: 'Eviction or FLUSHALL of the lease',
-    expected: 'one leader within TTL; fence holds',
-    tests: [],
+    expected: 'the incumbent retakes it; one client throughout; fence holds',
+    tests: [
+      'rust pricecast-core::simulation a_redis_that_forgets_everything_changes_nobody',
+      'rust pricecast-core::simulation without_the_grace_a_seed_of_twenty_fails',
+      'rust pricecast-core::simulation if_incumbents_give_way_a_seed_of_twenty_fails',
+    ],
   },
   {
     row: 41,
@@ -302,8 +312,12 @@ export const matrix = [
     row: 42,
     group: 'Redis',
     fault: 'Two leaders believed (pause + partition)',
-    expected: 'at most one epoch accepted',
-    tests: [],
+    expected: 'at most one epoch accepted; without the fence, a seed of twenty fails',
+    tests: [
+      'rust pricecast-core::simulation two_that_believe_they_lead_are_never_both_believed',
+      'rust pricecast-core::simulation several_origins_keep_the_promises_and_one_of_them_speaks_to_the_exchanges',
+      'rust pricecast-core::simulation without_the_fence_a_seed_of_twenty_fails',
+    ],
   },
   {
     row: 43,
