@@ -68,8 +68,11 @@ export const matrix = [
     row: 9,
     group: 'Network',
     fault: 'Asymmetric partition (writes pass, reads not)',
-    expected: 'a lease that is lost unheard goes to another; the leader stops with the first answer it hears',
-    tests: ['rust pricecast-core::simulation a_leader_that_hears_nothing_from_redis_follows_as_soon_as_it_does'],
+    expected: 'the lease is kept by the writes; if it is lost unheard, another leads, and the first stops with the first answer it hears',
+    tests: [
+      'rust pricecast-core::simulation a_leader_that_hears_nothing_from_redis_keeps_its_lease_by_its_writes',
+      'rust pricecast-core::simulation a_leader_that_has_not_heard_of_the_loss_of_its_lease_follows_as_soon_as_it_does',
+    ],
   },
   {
     row: 10,
@@ -203,7 +206,7 @@ export const matrix = [
     fault: 'SIGSTOP 10 s leader, then resume',
     expected: 'its writes refused by fence; steps down',
     tests: [
-      'rust pricecast-core::simulation a_leader_that_was_stopped_finds_its_writes_refused_and_follows',
+      'rust pricecast-core::simulation a_leader_that_was_stopped_for_ten_seconds_finds_its_writes_refused_and_follows',
       'rust pricecast-core::simulation publishing_at_once_after_standing_still_fails_in_a_seed_of_twenty',
     ],
   },
@@ -247,7 +250,9 @@ export const matrix = [
     group: 'Process',
     fault: 'Executor blocked 2 s',
     expected: 'watchdog thread notices; lease not falsely held',
-    tests: ['rust pricecast-core::simulation a_leader_that_was_stopped_finds_its_writes_refused_and_follows'],
+    tests: [
+      'rust pricecast-core::simulation a_leader_whose_executor_was_blocked_for_two_seconds_finds_its_writes_refused_and_follows',
+    ],
   },
   {
     row: 35,

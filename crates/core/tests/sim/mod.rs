@@ -104,6 +104,19 @@ pub(crate) enum Mutation {
     LooksOnlyRead,
 }
 
+impl Mutation {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::WritesAreNotFenced => "without_fence",
+            Self::NoGrace => "without_grace",
+            Self::IncumbentsGiveWay => "incumbents_give_way",
+            Self::EpochsAreForgotten => "epochs_forgotten",
+            Self::PublishesAtOnce => "publishing_at_once",
+            Self::LooksOnlyRead => "looks_only_read",
+        }
+    }
+}
+
 /// What kind of world it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
