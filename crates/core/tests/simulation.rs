@@ -49,6 +49,7 @@ struct Sum {
     answers: u64,
     fresh: u64,
     flagged: u64,
+    flagged_at_edge: u64,
     fallback: u64,
     oldest_ms: u64,
     elections: Figures,
@@ -63,6 +64,7 @@ impl Sum {
             sum.answers += checks.answers;
             sum.fresh += checks.fresh_prices;
             sum.flagged += checks.flagged_prices;
+            sum.flagged_at_edge += checks.flagged_at_edge;
             sum.fallback += checks.fallback_prices;
             sum.oldest_ms = sum.oldest_ms.max(checks.oldest_fresh_ms);
             sum.elections.add(&elections);
@@ -90,6 +92,7 @@ impl Sum {
             ("step_downs", seen.step_downs),
             ("step_down_ms_max", seen.step_down_ms_max),
             ("two_clients_ms", seen.two_clients_ms),
+            ("flagged_at_edge", self.flagged_at_edge),
         ]);
     }
 
@@ -130,7 +133,7 @@ const EMPTIED: Trouble = Trouble::Redis(RedisState::Up, ComesBack::Empty { clock
 /// A failover brings back an old leader's lease, and the new clock may be behind.
 const FAILOVERS: &[(u64, u64, Trouble)] = &[
     (12_000, 9_000, Trouble::LeaderKilled),
-    (14_000, 200, replica(2_000, -1_000)),
+    (13_800, 100, replica(2_000, -1_900)),
     (25_000, 100, replica(700, 1_000)),
     (25_500, 100, replica(300, -1_500)),
 ];
@@ -140,16 +143,29 @@ const fn replica(lost_ms: u64, clock_ms: i64) -> Trouble {
 }
 
 /// That script in twenty seeds of several origins.
-fn play(script: &'static [(u64, u64, Trouble)]) -> Figures {
+fn play(script: &'static [(u64, u64, Trouble)]) -> Sum {
     let setting = Setting { length_ms: 40_000, troubles: Troubles::Script(script), ..CLUSTER };
     let sum = Sum::of(setting, 0..SCRIPTED_SEEDS);
     sum.tell_elections();
+    sum
+}
+
+/// The same, of which clients must see nothing.
+fn play_unseen(script: &'static [(u64, u64, Trouble)]) -> Figures {
+    let sum = play(script);
+    assert_eq!(sum.flagged_at_edge, 0, "the exchanges were there all the time");
     sum.elections
+}
+
+#[test]
+fn a_leader_that_was_killed_is_replaced_within_two_seconds() {
+    let seen = play_unseen(&[(12_000, 5_000, Trouble::LeaderKilled)]);
+    assert_eq!(seen.takeovers, SCRIPTED_SEEDS, "{seen:?}");
 }
 
 /// It was stopped, and another was elected meanwhile.
 fn is_replaced_and_follows(script: &'static [(u64, u64, Trouble)]) {
-    let seen = play(script);
+    let seen = play(script).elections;
     assert_eq!((seen.takeovers, seen.step_downs), (SCRIPTED_SEEDS, SCRIPTED_SEEDS), "{seen:?}");
     assert!(seen.writes_refused >= SCRIPTED_SEEDS, "{seen:?}");
     assert!(seen.step_down_ms_max <= 300, "{seen:?}");
@@ -167,14 +183,15 @@ fn a_leader_whose_executor_was_blocked_for_two_seconds_finds_its_writes_refused_
 
 #[test]
 fn a_leader_that_hears_nothing_from_redis_keeps_its_lease_by_its_writes() {
-    let seen = play(&[(12_000, 10_000, Trouble::LeaderCut(Cut::Answers))]);
+    let seen = play_unseen(&[(12_000, 10_000, Trouble::LeaderCut(Cut::Answers))]);
     assert_eq!(seen.elections, SCRIPTED_SEEDS, "{seen:?}");
     assert_eq!((seen.step_downs, seen.two_clients_ms), (0, 0), "{seen:?}");
 }
 
 #[test]
 fn a_leader_that_has_not_heard_of_the_loss_of_its_lease_follows_as_soon_as_it_does() {
-    let seen = play(&[(12_000, 10_000, Trouble::LeaderCut(Cut::Answers)), (15_000, 1, EMPTIED)]);
+    let seen =
+        play_unseen(&[(12_000, 10_000, Trouble::LeaderCut(Cut::Answers)), (15_000, 1, EMPTIED)]);
     assert_eq!((seen.elections, seen.step_downs), (2 * SCRIPTED_SEEDS, SCRIPTED_SEEDS), "{seen:?}");
     assert!(seen.step_down_ms_max <= 300, "{seen:?}");
 }
@@ -186,14 +203,15 @@ fn two_that_believe_they_lead_are_never_both_believed() {
         (16_000, 3_000, Trouble::LeaderStopped),
         (24_000, 4_000, Trouble::LeaderStopped),
         (26_000, 4_000, Trouble::LeaderCut(Cut::Both)),
-    ]);
+    ])
+    .elections;
     assert!(seen.two_clients_ms > 0 && seen.writes_refused > SCRIPTED_SEEDS, "{seen:?}");
     assert!(seen.step_down_ms_max <= 300, "{seen:?}");
 }
 
 #[test]
 fn a_redis_that_forgets_everything_changes_nobody() {
-    let seen = play(&[(12_000, 1, EMPTIED), (18_037, 1, EMPTIED), (24_111, 1, EMPTIED)]);
+    let seen = play_unseen(&[(12_000, 1, EMPTIED), (18_037, 1, EMPTIED), (24_111, 1, EMPTIED)]);
     assert_eq!(seen.elections, 4 * SCRIPTED_SEEDS, "the incumbent retakes each time: {seen:?}");
     assert_eq!((seen.step_downs, seen.two_clients_ms), (0, 0), "{seen:?}");
 }
@@ -201,7 +219,7 @@ fn a_redis_that_forgets_everything_changes_nobody() {
 #[test]
 fn a_redis_that_is_down_slow_or_read_only_changes_nobody() {
     const BACK: ComesBack = ComesBack::Unharmed;
-    let seen = play(&[
+    let seen = play_unseen(&[
         (10_000, 3_000, Trouble::Redis(RedisState::Refuses, BACK)),
         (15_000, 3_000, Trouble::Redis(RedisState::Mute, BACK)),
         (20_000, 5_000, Trouble::Redis(RedisState::Stalls, BACK)),
@@ -213,7 +231,7 @@ fn a_redis_that_is_down_slow_or_read_only_changes_nobody() {
 
 #[test]
 fn the_fence_survives_a_failover_that_loses_the_last_writes() {
-    let seen = play(FAILOVERS);
+    let seen = play_unseen(FAILOVERS);
     assert_eq!((seen.step_downs, seen.two_clients_ms), (0, 0), "{seen:?}");
     assert!(seen.elections > 3 * SCRIPTED_SEEDS, "{seen:?}");
 }

@@ -65,6 +65,8 @@ pub(crate) struct Checks {
     pub(crate) answers: u64,
     pub(crate) fresh_prices: u64,
     pub(crate) flagged_prices: u64,
+    /// Of them, those that clients of the edge have seen.
+    pub(crate) flagged_at_edge: u64,
     pub(crate) fallback_prices: u64,
     /// Longest time, over all prices shown fresh, since the venue had left them.
     pub(crate) oldest_fresh_ms: u64,
@@ -93,6 +95,7 @@ impl Checks {
             answers: 0,
             fresh_prices: 0,
             flagged_prices: 0,
+            flagged_at_edge: 0,
             fallback_prices: 0,
             oldest_fresh_ms: 0,
             clocks_off_ms: if instances > 1 { 2 * CLOCK_OFF_MS_MAX.unsigned_abs() } else { 0 },
@@ -142,7 +145,9 @@ impl Checks {
         let shown = std::mem::replace(&mut self.prices_shown[index], snapshot.prices.len());
         ensure!(shown <= snapshot.prices.len(), "{place:?} lost a price");
         for point in &snapshot.prices {
-            self.note_price(now, point, point.is_stale(shown_at), venues)
+            let is_stale = point.is_stale(shown_at);
+            self.flagged_at_edge += u64::from(is_stale && matches!(place, Place::Isolate(_)));
+            self.note_price(now, point, is_stale, venues)
                 .map_err(|told| format!("{place:?}: {told}"))?;
         }
         Ok(())
