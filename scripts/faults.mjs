@@ -34,10 +34,12 @@ async function build(log) {
     ['the origin and the market', 'cargo', ['build', '--release', '-p', 'pricecast-origin', '-p', 'market-sim']],
     ['the Worker', path.join(root, 'scripts', 'build-edge'), []],
     ['the Worker that panics on demand', path.join(root, 'scripts', 'build-edge'), ['drill']],
+    ['the version before this one (minutes the first time)', path.join(root, 'scripts', 'build-previous'), []],
     ['the tests', 'cargo', ['nextest', 'run', '--workspace', '--no-run']],
   ];
   for (const [what, command, args] of steps) {
     const began = Date.now();
+    say(`building ${what}`);
     const code = await spawned(command, args, { root, onLine: (line) => log.write(`${line}\n`) });
     if (code !== 0) throw new Error(`building ${what} failed; see ${log.path}`);
     say(`built ${what} (${((Date.now() - began) / 1000).toFixed(0)} s)`);

@@ -8,16 +8,16 @@ import { until } from './until.mjs';
 
 const READY_LIMIT_MS = 20_000;
 
-/** Starts one on a market and waits until it has prices to give. */
-export async function startOrigin(t, market, env) {
-  const origin = await startColdOrigin(t, market, env);
+/** Starts one on a market and waits until it has prices to give. `program`: another version's. */
+export async function startOrigin(t, market, env, program) {
+  const origin = await startColdOrigin(t, market, env, program);
   await origin.untilReady();
   return origin;
 }
 
 /** Starts one that may have no prices yet. */
-export async function startColdOrigin(t, market, env = {}) {
-  const origin = new Origin(t, market, env);
+export async function startColdOrigin(t, market, env = {}, program = binary('pricecast-origin')) {
+  const origin = new Origin(t, market, env, program);
   await origin.start();
   return origin;
 }
@@ -26,11 +26,11 @@ class Origin {
   #program;
   #port = 0;
 
-  constructor(t, market, env) {
+  constructor(t, market, env, program) {
     const folder = freshFolder(t, 'state');
     this.#program = new Program(t, {
       name: 'origin',
-      command: [binary('pricecast-origin')],
+      command: [program],
       cwd: folder,
       env: {
         PRICECAST_METRICS__LISTEN: '127.0.0.1:0',
@@ -73,9 +73,14 @@ class Origin {
   }
 
   /** How many requests for prices it has answered, by its own count. */
-  async pricesServed() {
+  pricesServed() {
+    return this.requests('resource="prices"');
+  }
+
+  /** How many requests it has answered whose metric has this label. */
+  async requests(label) {
     const { body } = await request(this.metricsUrl);
-    const counts = body.matchAll(/^pricecast_http_requests_total\{[^}]*resource="prices"[^}]*\} (\d+)/gm);
-    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+    const counts = [...body.matchAll(/^pricecast_http_requests_total\{([^}]*)\} (\d+)/gm)];
+    return counts.filter(([, labels]) => labels.includes(label)).reduce((sum, [, , count]) => sum + Number(count), 0);
   }
 }

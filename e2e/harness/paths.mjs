@@ -8,9 +8,11 @@ import { cleanup } from './cleanup.mjs';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
+/** Where cargo builds. */
+export const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
+
 /** A program as `make run` builds it. */
 export function binary(name) {
-  const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
   return built(path.join(target, 'release', name), 'scripts/test build');
 }
 
