@@ -418,9 +418,12 @@ export const matrix = [
   {
     row: 53,
     group: 'Edge',
-    fault: 'Eviction / new isolate / empty colo during outage',
-    expected: 'durable last-known answers',
-    tests: [],
+    fault: "An isolate, or a whole data centre's memory, is lost in an outage",
+    expected: 'a new isolate and a restarted data centre answer the last known prices; an empty one says 503 with Retry-After, and has prices ≤ 5 s after the origin is back',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > in an outage a new isolate and a restarted data centre know the last prices, and an empty one says that it knows none',
+      'node e2e/cache.test.mjs > a restarted edge answers from the shared cache while the origin hangs',
+    ],
   },
   {
     row: 54,
@@ -574,23 +577,30 @@ export const matrix = [
   {
     row: 70,
     group: 'Deploy / schema',
-    fault: 'Edge new + origin old, and reverse (N, N-1)',
-    expected: 'both work; contract tests both ways',
-    tests: [],
+    fault: 'Worker and origin of different versions (N, N−1), all four pairs',
+    expected: 'all serve true prices through a failover and an outage',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > each of two versions of the Worker with each of two of the origin gives true prices through a failover',
+    ],
   },
   {
     row: 71,
     group: 'Deploy / schema',
-    fault: 'Rollback with newer cached body / newer Redis snapshot',
-    expected: 'ignored or read by tolerant reader; no crash',
-    tests: [],
+    fault: 'Rollback: a body in the shared cache, or a snapshot in Redis, of a newer version',
+    expected: 'ignored, or read by a tolerant reader; nothing breaks',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > what a newer version has left in the shared cache is ignored or read by a tolerant reader, and breaks nothing',
+      'node e2e/faults/deploy.test.mjs > a Worker deployed, and rolled back, while the origin is dead goes on with the last known prices',
+    ],
   },
   {
     row: 72,
     group: 'Deploy / schema',
-    fault: 'Gradual deploy 50/50',
-    expected: 'seq monotone per client or bounded by freshness',
-    tests: [],
+    fault: 'Gradual deployment: N and N−1 side by side on one shared cache',
+    expected: '(epoch, seq) never backwards in either; between the two a refresh apart at most, which the client rule drops; no more origin fetches',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > a data centre half on one version and half on the next: a client sent to either sees nothing old as new',
+    ],
   },
   {
     row: 73,
@@ -602,15 +612,19 @@ export const matrix = [
   {
     row: 74,
     group: 'Deploy / schema',
-    fault: 'Secret rotation (old + new valid)',
-    expected: '0 rejected requests',
-    tests: [],
+    fault: 'Secret rotation, old and new valid',
+    expected: 'no request refused',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > a secret exchanged while both are valid: no request of the edge is refused',
+    ],
   },
   {
     row: 75,
     group: 'Deploy / schema',
-    fault: 'Deploy while origin is down',
-    expected: 'last-known survives ',
-    tests: [],
+    fault: 'Deploy while the origin is down',
+    expected: 'the last known prices survive it',
+    tests: [
+      'node e2e/faults/deploy.test.mjs > a Worker deployed, and rolled back, while the origin is dead goes on with the last known prices',
+    ],
   },
 ];
