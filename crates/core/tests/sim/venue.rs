@@ -10,11 +10,13 @@ use super::{Event, SYMBOLS, UPSTREAM_LATENCY_MAX_MS, World};
 #[derive(Clone, Debug)]
 pub(crate) struct Path {
     changes: Vec<(u64, i64)>,
+    /// Which change brought each price last.
+    latest: BTreeMap<i64, usize>,
 }
 
 impl Path {
     fn new(price: i64) -> Self {
-        Self { changes: vec![(0, price)] }
+        Self { changes: vec![(0, price)], latest: BTreeMap::from([(price, 0)]) }
     }
 
     pub(crate) fn price(&self) -> i64 {
@@ -22,12 +24,14 @@ impl Path {
     }
 
     fn move_to(&mut self, now: u64, price: i64) {
-        self.changes.push((now, price.max(1)));
+        let price = price.max(1);
+        self.latest.insert(price, self.changes.len());
+        self.changes.push((now, price));
     }
 
     /// When the venue last had that price, up to `now`; `None` if it never had.
     pub(crate) fn last_had(&self, price: i64, now: u64) -> Option<u64> {
-        let held = self.changes.iter().rposition(|&(_, p)| p == price)?;
+        let held = self.latest.get(&price)?;
         Some(self.changes.get(held + 1).map_or(now, |&(left_at, _)| left_at.min(now)))
     }
 
