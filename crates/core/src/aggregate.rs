@@ -122,7 +122,7 @@ impl Aggregator {
             KrakenEvent::Disconnected(reason) => self.kraken.on_disconnected(*reason),
             KrakenEvent::System(system) => self.resubscribe_all |= self.kraken.on_system(*system),
             KrakenEvent::Heartbeat => self.kraken.on_proof(at),
-            KrakenEvent::Pong { sent_at } => self.kraken.on_pong(*sent_at),
+            KrakenEvent::Pong { sent_at } => self.kraken.on_pong(at, *sent_at),
             KrakenEvent::Undecodable => self.kraken.on_undecodable(at),
             KrakenEvent::Unsupported(symbol) => {
                 if let Some(index) = self.index_of(*symbol)

@@ -14,7 +14,8 @@ use crate::time::UnixMillis;
 pub(super) const KRAKEN_DEADLINE_MS: u64 = 3_000;
 
 /// Heartbeats come about every second, so a longer gap is a stall at the exchange: what has piled
-/// up there may come in any order, the news of one symbol after a frame of another.
+/// up there may come in any order, the news of one symbol after a frame of another. What the way
+/// held up, as a pong shows that was as late, does not count: it comes in order.
 const STALL_MS: u64 = 1_500;
 
 /// The connection, and what outlives it.
@@ -30,6 +31,10 @@ pub(super) struct Link {
     said_since: UnixMillis,
     /// When the last stall was over. Only what was said later proves anything.
     stalled_until: UnixMillis,
+    /// How long it was.
+    stalled_ms: u64,
+    /// The longest round trip of the pings answered since the last ticker or heartbeat.
+    round_trip_ms: u64,
     /// When the last ticker or heartbeat frame of this connection arrived.
     heard_at: Option<UnixMillis>,
     /// The moment for which it proves the riding symbols.
@@ -49,6 +54,8 @@ impl Link {
             system: None,
             said_since: UnixMillis::default(),
             stalled_until: UnixMillis::default(),
+            stalled_ms: 0,
+            round_trip_ms: 0,
             heard_at: None,
             proved_at: None,
             last_update: None,
@@ -60,6 +67,7 @@ impl Link {
         self.connected_at = Some(at);
         self.said_since = at;
         self.system = None;
+        self.round_trip_ms = 0;
         self.heard_at = None;
         self.proved_at = None;
     }
@@ -76,8 +84,13 @@ impl Link {
     }
 
     /// A ping that left at `sent_at` was answered.
-    pub(super) fn on_pong(&mut self, sent_at: UnixMillis) {
+    pub(super) fn on_pong(&mut self, at: UnixMillis, sent_at: UnixMillis) {
         self.said_since = self.said_since.max(sent_at);
+        let round_trip_ms = at.ms_since(sent_at);
+        self.round_trip_ms = self.round_trip_ms.max(round_trip_ms);
+        if sent_at < self.stalled_until && !is_stall(self.stalled_ms, round_trip_ms) {
+            self.stalled_until = UnixMillis::default();
+        }
     }
 
     /// A ticker or heartbeat frame arrived.
@@ -86,8 +99,10 @@ impl Link {
             return;
         }
         let heard_before = self.heard_at.replace(at);
-        if heard_before.is_some_and(|before| at.ms_since(before) > STALL_MS) {
+        let gap_ms = heard_before.map_or(0, |before| at.ms_since(before));
+        if is_stall(gap_ms, std::mem::take(&mut self.round_trip_ms)) {
             self.stalled_until = at;
+            self.stalled_ms = gap_ms;
         }
         if self.said_since < self.stalled_until {
             return;
@@ -135,4 +150,9 @@ impl Link {
         };
         SourceReport { status, reason, last_update }
     }
+}
+
+/// Whether a gap between two frames is the exchange's, as far as the pings answered in it show.
+const fn is_stall(gap_ms: u64, round_trip_ms: u64) -> bool {
+    gap_ms.saturating_sub(round_trip_ms) > STALL_MS
 }

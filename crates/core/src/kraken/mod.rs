@@ -99,8 +99,8 @@ impl Kraken {
     }
 
     /// A ping that left at `sent_at` was answered: what follows was said later.
-    pub(crate) fn on_pong(&mut self, sent_at: UnixMillis) {
-        self.link.on_pong(sent_at);
+    pub(crate) fn on_pong(&mut self, at: UnixMillis, sent_at: UnixMillis) {
+        self.link.on_pong(at, sent_at);
     }
 
     /// Anything may have been in it. Every symbol is subscribed anew by the session.

@@ -121,7 +121,8 @@ fn a_backlog_that_arrives_at_once_proves_no_more_than_its_last_answer() {
 
 #[test]
 fn after_a_gap_of_more_than_a_second_and_a_half_only_what_was_said_after_it_proves() {
-    for (gap_ms, is_stall) in [(1_500, false), (1_510, true)] {
+    // The round trip of 100 ms is the way's.
+    for (gap_ms, is_stall) in [(1_600, false), (1_610, true)] {
         let mut feed = both();
         feed.kraken.is_up = false;
         feed.tick("ETH", "3512.00");
@@ -140,6 +141,30 @@ fn after_a_gap_of_more_than_a_second_and_a_half_only_what_was_said_after_it_prov
         feed.run_ms(10);
         feed.kraken(KrakenEvent::Heartbeat);
         assert_eq!(confirmed_at(&mut feed, "BTC"), over_at);
+    }
+}
+
+#[test]
+fn a_gap_that_the_way_made_as_a_late_pong_shows_is_no_stall_of_the_exchange() {
+    for (round_trip_ms, is_stall) in [(200, false), (190, true)] {
+        for pong_is_first in [true, false] {
+            let mut feed = both();
+            feed.kraken.is_up = false;
+            feed.kraken(KrakenEvent::Heartbeat);
+            let heard_at = feed.now();
+            feed.run_ms(1_700);
+            let pong = KrakenEvent::Pong { sent_at: feed.now().minus_ms(round_trip_ms) };
+            let mut frames = [pong, KrakenEvent::Heartbeat];
+            frames.sort_by_key(|frame| (*frame == KrakenEvent::Heartbeat) == pong_is_first);
+            feed.kraken_lag_ms = None;
+            for frame in frames {
+                feed.kraken(frame);
+            }
+            feed.run_ms(50);
+            feed.kraken(KrakenEvent::Heartbeat);
+            let is_believed = confirmed_at(&mut feed, "BTC") > heard_at;
+            assert_eq!(is_believed, !is_stall, "{round_trip_ms} ms, first: {pong_is_first}");
+        }
     }
 }
 
