@@ -1,8 +1,11 @@
 //! Which source is served, and when the choice changes; restart and publication.
 
-use pricecast_core::{Aggregator, Mode, Publisher, Snapshot, Source, Transition, UnixMillis};
+use pricecast_core::{
+    Aggregator, KrakenEvent, Mode, Publisher, Snapshot, Source, SystemStatus, Transition,
+    UnixMillis,
+};
 
-use crate::support::{self, FIVE, Feed, all_from, both};
+use crate::support::{self, FIVE, Feed, all_from, both, symbol};
 
 #[test]
 fn with_both_live_every_price_is_krakens_digit_for_digit() {
@@ -125,6 +128,23 @@ fn a_restored_price_keeps_its_age_is_never_live_and_gives_way_to_the_first_live_
     feed.coinbase.is_up = true;
     feed.run_ms(1_000);
     assert!(all_from(&feed, Source::Coinbase));
+}
+
+#[test]
+fn some_source_is_live_while_one_symbol_of_one_source_is() {
+    let mut feed = both();
+    let is_any_live = |f: &Feed| f.aggregator.any_source_live(f.now());
+    assert!(is_any_live(&feed));
+    feed.kraken.is_up = false;
+    feed.run_ms(5_000);
+    assert!(is_any_live(&feed), "Coinbase");
+    feed.coinbase.is_up = false;
+    feed.run_ms(5_000);
+    assert!(!is_any_live(&feed));
+    feed.kraken(KrakenEvent::Connected);
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    feed.say(symbol("ETH"), "3512.44", true);
+    assert!(is_any_live(&feed), "ETH on Kraken");
 }
 
 #[test]

@@ -5,3 +5,4 @@ mod failover;
 mod lag;
 mod plausibility;
 mod support;
+mod transitions;
