@@ -1,7 +1,7 @@
 //! Seeded random timelines of the whole path, venue to client, with faults; the six promises
 //! are checked at every answer against the timeline's own truth.
 //!
-//! `SIM_SEEDS=10000` runs more seeds, `SIM_SEED=17` one alone; with `--nocapture` it tells what breaks.
+//! `make sim SEEDS=10000` runs more seeds, `make sim SEED=17` one alone, and tells what breaks.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -32,7 +32,10 @@ fn number(name: &str) -> Option<u64> {
 fn seeds(first: u64) -> impl Iterator<Item = u64> {
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SIM_SEEDS").unwrap_or(SEEDS),
+        None => {
+            let from = number("SIM_FIRST").unwrap_or(0);
+            from..from + number("SIM_SEEDS").unwrap_or(SEEDS)
+        }
     };
     seeds.filter(move |seed| seed % 2 == first)
 }
