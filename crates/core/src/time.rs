@@ -102,4 +102,17 @@ mod tests {
         assert_eq!(UnixMillis::from_ms(5).minus_ms(9), UnixMillis::from_ms(0));
         assert_eq!(UnixMillis::from_ms(u64::MAX).plus_ms(1).as_ms(), u64::MAX);
     }
+
+    #[test]
+    fn no_year_of_any_calendar_is_a_border() {
+        // 2038 in seconds, 2106 in unsigned seconds, and beyond what a double tells exactly.
+        for border in [i32::MAX as u64 * 1_000, u64::from(u32::MAX) * 1_000, 1 << 53] {
+            let (before, after) =
+                (UnixMillis::from_ms(border - 1), UnixMillis::from_ms(border + 1));
+            assert!(before < after);
+            assert_eq!(after.ms_since(before), 2);
+            assert_eq!(before.plus_ms(2), after);
+            assert_eq!(after.to_string(), (border + 1).to_string());
+        }
+    }
 }

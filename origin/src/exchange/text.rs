@@ -114,4 +114,36 @@ mod tests {
             assert_eq!(event_time(raw(json)), None, "{json}");
         }
     }
+
+    #[test]
+    fn leap_seconds_daylight_saving_and_the_year_2038_are_times_like_any_other() {
+        for (json, ms) in [
+            // The leap second at the end of 2016 is told as the second before it.
+            (r#""2016-12-31T23:59:59.500Z""#, 1_483_228_799_500),
+            (r#""2016-12-31T23:59:60.500Z""#, 1_483_228_799_500),
+            (r#""2017-01-01T00:00:00Z""#, 1_483_228_800_000),
+            // An hour that is there twice in New York, by its offset.
+            (r#""2026-11-01T01:30:00-04:00""#, 1_793_511_000_000),
+            (r#""2026-11-01T01:30:00-05:00""#, 1_793_514_600_000),
+            // One second either side of what fits into 31 bits; what fits into 32.
+            (r#""2038-01-19T03:14:07Z""#, 2_147_483_647_000),
+            (r#""2038-01-19T03:14:08Z""#, 2_147_483_648_000),
+            (r#""2106-02-07T06:28:16Z""#, 4_294_967_296_000),
+        ] {
+            assert_eq!(event_time(raw(json)), Some(UnixMillis::from_ms(ms)), "{json}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_instant_in_any_offset_is_read_as_itself(
+            ms in 0..7_258_118_400_000_i64, offset_min in -14 * 60..=14 * 60_i32,
+        ) {
+            let instant = Timestamp::from_millisecond(ms).unwrap();
+            let offset = jiff::tz::Offset::from_seconds(offset_min * 60).unwrap();
+            let json = format!("\"{}\"", instant.display_with_offset(offset));
+            let expected = UnixMillis::from_ms(ms.unsigned_abs());
+            proptest::prop_assert_eq!(event_time(raw(&json)), Some(expected), "{}", json);
+        }
+    }
 }
