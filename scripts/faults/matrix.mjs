@@ -12,57 +12,81 @@ export const matrix = [
     row: 1,
     group: 'Network',
     fault: 'Kraken TCP reset',
-    expected: 'reconnect with jittered back-off; Coinbase takes over ≤ 5 s',
-    tests: [],
+    expected: 'a new connection at once, then with jittered backoff; Coinbase takes over ≤ 5 s',
+    tests: [
+      'rust pricecast-origin::simulated_network links::a_reset_connection_is_made_anew_at_once_and_nothing_shows',
+      'rust pricecast-origin::simulated_network links::an_exchange_that_stays_away_is_left_for_coinbase_and_asked_ever_more_rarely',
+    ],
   },
   {
     row: 2,
     group: 'Network',
     fault: 'Blackhole, no FIN (half open)',
-    expected: 'detected by app heartbeat ≤ 3 s, not by TCP',
-    tests: [],
+    expected: 'found by its silence ≤ 3 s, not by TCP',
+    tests: [
+      'rust pricecast-origin::simulated_network links::a_black_hole_is_found_by_silence_within_three_seconds',
+      'rust pricecast-core::timelines failover::silent_primary_fails_over_at_its_deadline_without_a_stale_moment',
+    ],
   },
   {
     row: 3,
     group: 'Network',
-    fault: '100-2000 ms latency, jitter',
-    expected: 'still fresh or flagged',
-    tests: [],
+    fault: '100-2000 ms latency, with jitter',
+    expected: 'fresh or flagged; what is late is dated by the pings answered before it',
+    tests: [
+      'rust pricecast-origin::simulated_network links::with_latencies_of_up_to_two_seconds_prices_are_fresh_or_flagged',
+      'rust pricecast-origin::simulated_network links::a_backlog_that_comes_through_after_seconds_is_not_taken_for_news',
+      'rust pricecast-core::timelines lag::a_frame_proves_what_was_so_when_the_ping_answered_before_it_had_left',
+      'rust pricecast-core::timelines lag::frames_that_arrive_three_seconds_late_lose_to_the_fallback_and_say_why',
+      'rust pricecast-core::simulation the_six_promises_hold_in_every_timeline',
+      'rust pricecast-core::simulation a_frame_taken_for_as_young_as_its_arrival_lies_within_twenty_seeds',
+    ],
   },
   {
     row: 4,
     group: 'Network',
-    fault: 'Bandwidth 8 kbit/s',
-    expected: 'conflation, ages rise, flag; no backlog',
-    tests: [],
+    fault: 'Bandwidth 8 kbit/s: the backlog grows while the stream stays open',
+    expected: 'ages grow, Coinbase takes over or prices are flagged; no backlog is taken for news',
+    tests: [
+      'rust pricecast-origin::simulated_network links::a_stream_that_falls_ever_further_behind_loses_to_coinbase_or_is_flagged',
+      'rust pricecast-core::timelines lag::a_backlog_that_arrives_at_once_proves_no_more_than_its_last_answer',
+    ],
   },
   {
     row: 5,
     group: 'Network',
     fault: 'Bytes sliced 1 at a time, frames split and merged',
-    expected: 'parses identically',
-    tests: [],
+    expected: 'read as if they came at once',
+    tests: [
+      'rust pricecast-origin::simulated_network bytes::bytes_that_come_one_by_one_are_read_as_if_they_came_at_once',
+    ],
   },
   {
     row: 6,
     group: 'Network',
     fault: 'Corrupt byte mid-frame',
-    expected: 'frame dropped, counted, resync; no panic',
-    tests: [],
+    expected: 'costs the frame or the connection; counted, subscribed anew; no panic',
+    tests: [
+      'rust pricecast-origin::simulated_network bytes::a_corrupt_byte_costs_a_frame_or_a_connection_is_counted_and_mended',
+    ],
   },
   {
     row: 7,
     group: 'Network',
-    fault: 'DNS failure / new address',
-    expected: 'cached address, retry, fallback',
-    tests: [],
+    fault: 'DNS failure, new address',
+    expected: 'asked anew at each attempt, the new address used; Coinbase meanwhile',
+    tests: [
+      'rust pricecast-origin::simulated_network names::a_name_that_leads_nowhere_is_asked_again_and_a_new_address_is_used',
+    ],
   },
   {
     row: 8,
     group: 'Network',
     fault: 'TLS expired, wrong host, handshake stall',
-    expected: 'refuse; deadline 3 s; fallback',
-    tests: [],
+    expected: 'refused; a handshake that stalls is given up after 5 s; Coinbase meanwhile',
+    tests: [
+      'rust pricecast-origin::simulated_network names::a_handshake_that_stalls_is_given_up_after_five_seconds_with_or_without_tls',
+    ],
   },
   {
     row: 9,
@@ -72,6 +96,8 @@ export const matrix = [
     tests: [
       'rust pricecast-core::simulation a_leader_that_hears_nothing_from_redis_keeps_its_lease_by_its_writes',
       'rust pricecast-core::simulation a_leader_that_has_not_heard_of_the_loss_of_its_lease_follows_as_soon_as_it_does',
+      'rust pricecast-origin::simulated_network links::when_only_our_own_words_are_lost_prices_are_no_longer_confirmed_and_the_reason_is_told',
+      'rust pricecast-origin::simulated_network links::when_only_the_exchanges_words_are_lost_it_is_a_silence_like_any_other',
     ],
   },
   {
@@ -161,9 +187,14 @@ export const matrix = [
   {
     row: 22,
     group: 'Exchange',
-    fault: 'Duplicate, out-of-order, gap in sequence, bad checksum',
-    expected: 'idempotent; re-snapshot',
-    tests: [],
+    fault: 'Frames repeated, out of order, damaged (a ticker has neither sequence nor checksum)',
+    expected: 'idempotent; an older snapshot replaces nothing; after a damaged frame everything is subscribed anew',
+    tests: [
+      'rust pricecast-origin::simulated_network bytes::frames_that_come_twice_change_nothing',
+      'rust pricecast-origin::simulated_network bytes::a_corrupt_byte_costs_a_frame_or_a_connection_is_counted_and_mended',
+      'rust pricecast-core::timelines confirmation::an_older_snapshot_after_a_reconnect_neither_replaces_nor_confirms',
+      'rust pricecast-core::timelines confirmation::an_unreadable_frame_ends_confirmation_of_every_symbol',
+    ],
   },
   {
     row: 23,
@@ -177,7 +208,11 @@ export const matrix = [
     group: 'Exchange',
     fault: 'New fields / enum / message type',
     expected: 'ignored, counted',
-    tests: [],
+    tests: [
+      'rust pricecast-origin::simulated_network bytes::fields_channels_and_answers_nobody_knows_are_passed_over_and_counted',
+      'rust pricecast-origin exchange::kraken::messages::tests::a_ticker_is_read_in_any_order_with_fields_added_or_missing',
+      'rust pricecast-origin exchange::kraken::session::tests::the_engines_states_are_told_and_an_unknown_one_is_not_online',
+    ],
   },
   {
     row: 25,
@@ -191,7 +226,10 @@ export const matrix = [
     group: 'Exchange',
     fault: 'Neither exchange to be reached for 8 h, then back',
     expected: 'no reconnect storm (≤ 60 attempts in any 10 min), first price ≤ 5 s after',
-    tests: ['rust pricecast-core::simulation after_eight_hours_without_an_exchange_a_price_is_back_within_five_seconds'],
+    tests: [
+      'rust pricecast-core::simulation after_eight_hours_without_an_exchange_a_price_is_back_within_five_seconds',
+      'rust pricecast-origin::simulated_network links::eight_hours_away_cost_no_memory_and_at_most_sixty_attempts_in_ten_minutes',
+    ],
   },
   {
     row: 27,
@@ -351,9 +389,14 @@ export const matrix = [
   {
     row: 46,
     group: 'Clock',
-    fault: 'Leap second, year 2038, DST',
-    expected: 'no effect (UTC ms, i64)',
-    tests: [],
+    fault: 'Leap second, year 2038, daylight saving',
+    expected: 'no effect: milliseconds of UTC in 64 bits',
+    tests: [
+      'rust pricecast-origin exchange::text::tests::leap_seconds_daylight_saving_and_the_year_2038_are_times_like_any_other',
+      'rust pricecast-origin exchange::text::tests::any_instant_in_any_offset_is_read_as_itself',
+      'rust pricecast-core time::tests::no_year_of_any_calendar_is_a_border',
+      'rust pricecast-origin clock::tests::a_step_of_an_hour_moves_it_by_fifty_milliseconds_per_second',
+    ],
   },
   {
     row: 47,

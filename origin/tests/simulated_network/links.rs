@@ -107,6 +107,9 @@ fn with_latencies_of_up_to_two_seconds_prices_are_fresh_or_flagged() {
         world.sim.set_link_max_message_latency(hosts.0, hosts.1, Duration::from_secs(2));
         world.coinbase(seed % 2 == 0);
         world.run_ms(60_000);
+        // The last that came through was late, too.
+        world.sim.partition("origin", "kraken-1");
+        world.run_ms(8_000);
         world.conclude(&mut figures);
     }
     figures.print(&[]);
