@@ -136,8 +136,7 @@ async fn after_the_process_stood_still_nothing_old_is_passed_off_as_fresh() {
         ("PRICECAST_COINBASE__URL", &coinbase),
     ]);
     let url = format!("{}/api/v1/prices", origin.url);
-    let tls = pricecast_origin::exchange::tls::client_config().unwrap();
-    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
+    let client = support::client();
     let ask = async || {
         let response = client.get(&url).send().await.ok()?;
         let now = response.headers()["pricecast-now"].to_str().ok()?.parse().ok()?;

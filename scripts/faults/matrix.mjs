@@ -521,9 +521,14 @@ export const matrix = [
   {
     row: 59,
     group: 'Client / load',
-    fault: 'Slowloris headers/body; idle sockets',
-    expected: 'closed ≤ 5 s / 10 s',
-    tests: [],
+    fault: 'Clients that connect and say nothing, send their head byte by byte, announce a body, stay idle, or never read',
+    expected: 'cut off: first head ≤ 5 s, idle and next head ≤ 10 s, unread answers 5 s, a body at once; nobody else feels it',
+    tests: [
+      'rust pricecast-origin::faults_http whoever_is_slow_or_silent_is_cut_off_in_time_and_nobody_else_feels_it',
+      'rust pricecast-origin::http_server an_announced_body_is_refused_at_once_and_never_awaited',
+      'rust pricecast-origin http::deadlines::tests::the_first_head_is_awaited_so_long_whether_bytes_trickle_or_not',
+      'rust pricecast-origin http::deadlines::tests::an_answer_must_be_taken_in_time_and_one_byte_now_and_then_is_not_taking_it',
+    ],
   },
   {
     row: 60,
@@ -548,9 +553,14 @@ export const matrix = [
   {
     row: 62,
     group: 'Client / load',
-    fault: '2x capacity',
-    expected: 'sheds with 503/429 quickly, goodput ≥ 90 % of peak',
-    tests: [],
+    fault: 'Twice and four times as many clients as the origin serves at a time',
+    expected: 'answers ≥ 90 % of its best; the others are told 503 in ≤ 0.5 s',
+    tests: [
+      'rust pricecast-origin::faults_http at_twice_and_four_times_its_capacity_it_answers_as_much_as_at_its_best',
+      'rust pricecast-origin::http_limits beyond_the_most_connections_one_is_told_to_come_again_and_closed',
+      'rust pricecast-origin::http_limits an_answer_that_nobody_takes_keeps_its_place_and_beyond_the_places_it_is_503',
+      'rust pricecast-origin::http_limits whatever_address_a_header_names_one_peer_has_one_bucket',
+    ],
   },
   {
     row: 63,
@@ -595,9 +605,11 @@ export const matrix = [
   {
     row: 67,
     group: 'Malicious',
-    fault: 'HTTP smuggling CL.TE/TE.CL, obs-fold, bad chunk',
-    expected: '400 + close',
-    tests: [],
+    fault: 'HTTP smuggling: CL.TE, TE.CL, two lengths, folded headers, bad chunks, bare LF, NUL',
+    expected: '400, 405 or 413 and closed; nothing that follows is answered, other connections are',
+    tests: [
+      'rust pricecast-origin::http_smuggling no_request_that_can_be_delimited_in_two_ways_is_answered_nor_what_follows_it',
+    ],
   },
   {
     row: 68,
@@ -613,9 +625,11 @@ export const matrix = [
   {
     row: 69,
     group: 'Malicious',
-    fault: 'HTTP/2 rapid reset, MadeYouReset, CONTINUATION',
-    expected: 'hyper/h2 limits set; h2 off at origin if unused',
-    tests: [],
+    fault: 'HTTP/2 at the origin: preface, rapid reset, CONTINUATION, an offer to change to h2c',
+    expected: 'not spoken: closed, or answered in HTTP/1.1',
+    tests: [
+      'rust pricecast-origin::http_smuggling http_2_is_not_spoken_so_none_of_its_floods_finds_a_listener',
+    ],
   },
   {
     row: 70,

@@ -1,9 +1,8 @@
-//! Which connections are served, which are only told to come again, and which not even that. Pure:
-//! the sockets are elsewhere.
+//! Which connections are served, which are only told to come again, and which wait or are closed.
+//! Pure: the sockets are elsewhere.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use pricecast_wire::ProblemCode;
@@ -52,7 +51,7 @@ pub struct ConnectionLimits {
     pub served_max: usize,
     /// Of one address, among those that have not shown the secret; 0: no limit.
     pub per_address_max: usize,
-    /// Told to come again at a time; further ones are closed without a word.
+    /// Told to come again at a time.
     pub refused_max: usize,
     /// Whose address says nothing about who asks.
     pub trusted_proxies: Vec<IpNet>,
@@ -60,10 +59,10 @@ pub struct ConnectionLimits {
 
 /// Open files the process keeps for itself: metrics, exchanges, the state, the runtime.
 const FILES_KEPT: usize = 48;
-/// Connections that are told to come again, at a time.
-const REFUSED: RangeInclusive<usize> = 4..=64;
-/// One of them to so many that are served.
-const REFUSED_SHARE: usize = 8;
+/// Connections that are told to come again, at a time, where there is room for them.
+const REFUSED_MAX: usize = 64;
+/// Of the open files, those for connections that are told to come again: one in so many.
+const REFUSED_SHARE: usize = 4;
 
 impl ConnectionLimits {
     /// Only so many in all.
@@ -76,9 +75,8 @@ impl ConnectionLimits {
     /// cannot accept can refuse nobody.
     pub(super) fn new(http: &HttpConfig, files_max: Option<u64>) -> Self {
         let files_max = files_max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
-        let room = files_max.saturating_sub(FILES_KEPT).max(2 * REFUSED.start());
-        let refused_max = http.connections_max.min(room) / REFUSED_SHARE;
-        let refused_max = refused_max.clamp(*REFUSED.start(), *REFUSED.end());
+        let room = files_max.saturating_sub(FILES_KEPT).max(2 * REFUSED_SHARE);
+        let refused_max = REFUSED_MAX.min(room / REFUSED_SHARE);
         Self {
             served_max: http.connections_max.min(room - refused_max),
             per_address_max: http.connections_per_address_max,
@@ -125,6 +123,11 @@ impl Admission {
     /// The key by which `peer` is limited; `None` for a trusted proxy.
     pub(super) fn key(&self, peer: IpAddr) -> Option<AddressKey> {
         AddressKey::of(peer, &self.limits.trusted_proxies)
+    }
+
+    /// Whether a connection from anywhere can be served, or at least be told that it is not.
+    pub(super) const fn has_room(&self) -> bool {
+        self.served < self.limits.served_max || self.refused < self.limits.refused_max
     }
 
     /// Takes in a connection from `address`; an error if it is to be closed without a word.
@@ -230,7 +233,7 @@ mod tests {
             (Some(1_024 + 64 + 48), 1_024, 64),
             (Some(1_024 + 64 + 47), 1_023, 64),
             (Some(64), 12, 4),
-            (Some(10), 4, 4),
+            (Some(10), 6, 2),
         ] {
             let limits = ConnectionLimits::new(&http, files_max);
             assert_eq!((limits.served_max, limits.refused_max), (served_max, refused_max));
@@ -238,17 +241,30 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_most_connections_some_are_told_so_and_the_rest_closed() {
+    fn beyond_the_most_connections_some_are_told_so_and_the_rest_wait() {
         let mut all = admission(2, 0, 1);
         assert_eq!(all.admit(ONE), served(None));
         assert_eq!(all.admit(PROXY), served(None));
+        assert!(all.has_room());
         let told = all.admit(PROXY).unwrap();
         assert_eq!(told, Standing::Refused(Limit::Connections));
-        assert_eq!(all.admit(OTHER), Err(Limit::Connections));
+        assert!(!all.has_room());
         all.leave(&told);
+        assert!(all.has_room());
         assert_eq!(all.admit(OTHER), Ok(Standing::Refused(Limit::Connections)));
         all.leave(&Standing::Served { counts_for: None });
+        assert!(all.has_room());
         assert_eq!(all.admit(OTHER), served(None));
+    }
+
+    #[test]
+    fn an_address_beyond_its_share_lets_nobody_else_wait() {
+        let mut all = admission(10, 1, 1);
+        assert_eq!(all.admit(ONE), served(ONE));
+        assert_eq!(all.admit(ONE), Ok(Standing::Refused(Limit::ConnectionsPerAddress)));
+        assert_eq!(all.admit(ONE), Err(Limit::ConnectionsPerAddress));
+        assert!(all.has_room());
+        assert_eq!(all.admit(OTHER), served(OTHER));
     }
 
     #[test]

@@ -18,12 +18,13 @@ mod strict_lines;
 mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
 
 pub use admission::ConnectionLimits;
@@ -37,6 +38,10 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
+
+/// A connection that is not served is told so after this time: whoever comes again at once does not
+/// come often enough to be felt by those who are served.
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
 /// What the face needs to answer.
 pub struct Site {
@@ -156,12 +161,16 @@ pub fn router(site: Arc<Site>) -> Router {
     Router::new().fallback(serve).with_state(site)
 }
 
-async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
+async fn serve(State(site): State<Arc<Site>>, mut request: Request) -> Response {
     let began = Instant::now();
-    let peer = request.extensions().get::<Arc<Peer>>();
-    let (label, mut reply) = site.answer(&request, peer.map(Arc::as_ref));
+    let peer = request.extensions_mut().remove::<Arc<Peer>>();
+    let (label, mut reply) = site.answer(&request, peer.as_deref());
+    let is_refused = peer.is_some_and(|peer| peer.refusal().is_some());
+    if is_refused {
+        sleep(REFUSED_AFTER).await;
+    }
     // What follows a body we do not read cannot be told from it.
-    if respond::announces_body(request.headers()) || peer.is_some_and(|p| p.refusal().is_some()) {
+    if is_refused || respond::announces_body(request.headers()) {
         reply = reply.and_close();
     }
     let is_head = request.method() == http::Method::HEAD;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,21 +18,21 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::admission::{Admission, ConnectionLimits};
+use super::admission::ConnectionLimits;
 use super::deadlines::Deadlines;
-use super::peer::Peer;
+use super::peer::{Door, Peer};
 use super::strict_lines::StrictLines;
 use crate::config::HttpConfig;
 use crate::metrics::Metrics;
 
 /// From a connection's first moment until its first whole request head has come: 5 s, less what a
 /// timer and a busy machine may be late.
-const FIRST_HEAD_WITHIN: Duration = Duration::from_millis(4_900);
+const FIRST_HEAD_WITHIN: Duration = Duration::from_millis(4_500);
 /// The same for a connection that will only be told why it is not served.
 const REFUSED_HEAD_WITHIN: Duration = Duration::from_secs(1);
 /// From an answer until the next whole head has come, so idle connections are closed too: 10 s,
 /// likewise.
-const NEXT_HEAD_WITHIN: Duration = Duration::from_millis(9_900);
+const NEXT_HEAD_WITHIN: Duration = Duration::from_millis(9_500);
 /// hyper answers longer heads itself, with a bare 431; from 16 KiB on we do, and say why.
 const HEAD_LEN_MAX: usize = 32 * 1_024;
 /// After an error of `accept`, such as too many open files.
@@ -87,10 +87,10 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    let admission = Arc::new(Mutex::new(Admission::new(options.connections)));
+    let door = Door::new(options.connections);
     let graceful = GracefulShutdown::new();
-    while let Some((stream, address)) = accept(&listener, &stop).await {
-        match Peer::admit(&admission, address.ip()) {
+    while let Some((stream, address)) = accept(&listener, &door, &stop).await {
+        match door.admit(address.ip()) {
             Ok(peer) => {
                 let connection = connection(stream, peer, router.clone());
                 let connection = graceful.watch(connection);
@@ -106,8 +106,6 @@ pub async fn serve(
             Err(limit) => {
                 metrics.http_limited(limit.as_str());
                 drop(stream);
-                // Those who have a place come first.
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -143,10 +141,12 @@ fn connection(
 /// The next connection; `None` once `stop` is called.
 async fn accept(
     listener: &TcpListener,
+    door: &Door,
     stop: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr)> {
     stop.run_until_cancelled(async {
         loop {
+            door.room().await;
             match listener.accept().await {
                 Ok((stream, address)) => {
                     // Answers are one packet: waiting for more only delays them.

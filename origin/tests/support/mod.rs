@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(unreachable_pub, reason = "shared by several test binaries")]
 
+pub mod load;
 pub mod program;
 pub mod raw;
 
@@ -34,6 +35,12 @@ pub struct Origin {
     task: JoinHandle<anyhow::Result<()>>,
 }
 
+/// A client that keeps its connections.
+pub fn client() -> reqwest::Client {
+    let tls = pricecast_origin::exchange::tls::client_config().unwrap();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
+}
+
 impl Origin {
     /// Starts one that listens to `sim`; `more` is further configuration (TOML, dotted keys).
     pub async fn start(sim: &Handle, state: &TempDir, more: &str) -> Self {
@@ -56,8 +63,7 @@ impl Origin {
         let stop = CancellationToken::new();
         let drill = Drill::default();
         let task = tokio::spawn(app::run(config, listeners, stop.clone(), drill.clone()));
-        let tls = pricecast_origin::exchange::tls::client_config().unwrap();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
+        let client = client();
         Self { url, metrics_url, stop, drill, state_dir, client, task }
     }
 
@@ -68,15 +74,7 @@ impl Origin {
 
     /// The prices as served now; `None` on 503.
     pub async fn prices(&self) -> Option<Prices> {
-        let response = self.get("/api/v1/prices").await;
-        let status = response.status();
-        if status == 503 {
-            return None;
-        }
-        assert_eq!(status, 200);
-        let now = response.headers()["pricecast-now"].to_str().unwrap().parse().unwrap();
-        let text = response.text().await.unwrap();
-        Some(Prices { now, body: serde_json::from_str(&text).unwrap(), text })
+        Prices::ask(&self.client, &self.url).await
     }
 
     /// Polls until `condition` holds; panics with the last answer once `within` has passed.
@@ -131,6 +129,19 @@ pub struct Prices {
 }
 
 impl Prices {
+    /// What the origin at `url` serves now; `None` on 503.
+    pub async fn ask(client: &reqwest::Client, url: &str) -> Option<Self> {
+        let response = client.get(format!("{url}/api/v1/prices")).send().await.unwrap();
+        let status = response.status();
+        if status == 503 {
+            return None;
+        }
+        assert_eq!(status, 200);
+        let now = response.headers()["pricecast-now"].to_str().unwrap().parse().unwrap();
+        let text = response.text().await.unwrap();
+        Some(Self { now, body: serde_json::from_str(&text).unwrap(), text })
+    }
+
     pub fn mode(&self) -> &str {
         self.body["mode"].as_str().unwrap()
     }
@@ -204,13 +215,23 @@ impl Prices {
 /// Polls `origin` until `until` is done, and asserts at every answer that fresh prices are true
 /// and that versions never go backwards. Returns the answers.
 pub async fn watch(origin: &Origin, sim: &Handle, until: impl Future<Output = ()>) -> Vec<Prices> {
+    watch_at(&origin.client, &origin.url, sim, until).await
+}
+
+/// The same at any address.
+pub async fn watch_at(
+    client: &reqwest::Client,
+    url: &str,
+    sim: &Handle,
+    until: impl Future<Output = ()>,
+) -> Vec<Prices> {
     let mut answers: Vec<Prices> = Vec::new();
     tokio::pin!(until);
     loop {
         tokio::select! {
             () = &mut until => return answers,
             () = sleep(LOOK_EVERY) => {
-                let prices = origin.prices().await.expect("a price was known before");
+                let prices = Prices::ask(client, url).await.expect("a price was known before");
                 prices.assert_true(sim);
                 if let Some(last) = answers.last() {
                     assert!(prices.version() >= last.version(), "went backwards");

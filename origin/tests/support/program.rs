@@ -1,18 +1,31 @@
 //! The program itself, as a process.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
 use tokio::time::Instant;
 
+const BUILT: &str = env!("CARGO_BIN_EXE_pricecast-origin");
 /// Starting takes milliseconds; a busy machine may need longer.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// The program, without any environment.
+/// The program as these tests are built, without any environment.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pricecast-origin"));
+    command(Path::new(BUILT))
+}
+
+/// The program as `make run` and `make faults` build it, if they have; else as these tests are.
+pub fn optimised_program() -> Command {
+    let target = Path::new(BUILT).ancestors().nth(2).unwrap();
+    let optimised = target.join("release").join(Path::new(BUILT).file_name().unwrap());
+    command(if optimised.exists() { &optimised } else { Path::new(BUILT) })
+}
+
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null());
     command
 }
@@ -31,9 +44,14 @@ impl Running {
     /// Starts it in a folder of its own. `env` is further configuration; without any, its exchanges
     /// are not there.
     pub fn start(env: &[(&str, &str)]) -> Self {
+        Self::start_as(program(), env)
+    }
+
+    /// The same with `program`.
+    pub fn start_as(mut program: Command, env: &[(&str, &str)]) -> Self {
         let directory = tempdir().unwrap();
         let log = File::create(directory.path().join("log")).unwrap();
-        let child = program()
+        let child = program
             .current_dir(&directory)
             .env("PRICECAST_HTTP__LISTEN", "127.0.0.1:0")
             .env("PRICECAST_METRICS__LISTEN", "127.0.0.1:0")
@@ -62,6 +80,11 @@ impl Running {
             assert!(Instant::now() < deadline, "it did not start: {log}");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
     /// What it has logged.

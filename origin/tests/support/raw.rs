@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::Origin;
@@ -33,9 +33,21 @@ impl Raw {
         Self(TcpStream::connect(url.trim_start_matches("http://")).await.unwrap())
     }
 
+    /// One that holds little of what it does not read.
+    pub async fn connect_narrow(url: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Self(socket.connect(url.trim_start_matches("http://").parse().unwrap()).await.unwrap())
+    }
+
     /// Sends `bytes`, as far as the other end takes them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.write_all(bytes.as_ref()).await;
+    }
+
+    /// The same; false once the connection has ended.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
     }
 
     /// Everything the other end says until it closes; a reset counts as closing.
