@@ -14,7 +14,7 @@ import { parseName, runNodeFile, runRust, spawned } from './faults/tests.mjs';
 /** Test files side by side: they mostly wait for the product's own deadlines. */
 const FILES_AT_ONCE = 3;
 /** These take all the machine gives: they run by themselves, after the others. */
-const ALONE = /\/(load|truth|abuse)\.test\.mjs$/;
+const ALONE = /\/(load|malicious|truth|abuse)\.test\.mjs$/;
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');

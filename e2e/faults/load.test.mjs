@@ -13,6 +13,7 @@ import { startOrigin } from '../harness/origin.mjs';
 import { read } from '../harness/probe.mjs';
 import { behaviour, startStub } from '../harness/stub.mjs';
 import { until } from '../harness/until.mjs';
+import { assertLittle, watchWorkerd } from '../harness/usage.mjs';
 
 const HARD_MS = 2_000;
 /** Origin fetches a second, whatever the load. */
@@ -59,6 +60,7 @@ describe('the edge under load', () => {
     book.enter(first);
     let known = first.headers.etag;
     const counts = { 200: 0, 304: 0 };
+    const gained = watchWorkerd();
     const flood = startFlood(t, edge, {
       next: () => ({ headers: { 'if-none-match': known } }),
       seen: (answer, request, line) => {
@@ -72,7 +74,9 @@ describe('the edge under load', () => {
     await passed(10_000, from);
     const perS = ((await origin.pricesServed()) - before) / ((Date.now() - from) / 1000);
     await flood.stop();
-    await concluded(t, { market, probe: book }, { probed: book.probed, answered_304: counts[304], origin_fetches_per_s: Number(perS.toFixed(2)) });
+    const held = await gained();
+    await concluded(t, { market, probe: book }, { probed: book.probed, answered_304: counts[304], origin_fetches_per_s: Number(perS.toFixed(2)), ...held });
+    assertLittle(held);
     assert.ok(counts[304] > counts[200], JSON.stringify(counts));
     assert.ok(perS <= FETCHES_PER_S, `${perS} origin fetches a second`);
   });

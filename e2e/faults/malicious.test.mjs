@@ -11,6 +11,7 @@ import { startMarket } from '../harness/market.mjs';
 import { startOrigin } from '../harness/origin.mjs';
 import { behaviour, snapshotBody, startStub } from '../harness/stub.mjs';
 import { until } from '../harness/until.mjs';
+import { assertLittle, watchWorkerd } from '../harness/usage.mjs';
 
 const ALIAS = '/v1/prices';
 /** Origin fetches a second, whatever is asked. */
@@ -40,7 +41,7 @@ function assertRefusedByRuntime({ status, headers, body }, what) {
 
 const isProblem = ({ headers }) => headers['content-type'] === 'application/problem+json; charset=utf-8';
 
-describe('the edge among the malicious', { concurrency: 2 }, () => {
+describe('the edge among the malicious', () => {
   /** Ways to miss a cache that goes by more than the path: what is asked, and the problem it is answered with. */
   const BUSTERS = [
     [() => ({ path: `${PRICES}?cb=${random()}` }), 'query_not_allowed'],
@@ -67,6 +68,8 @@ describe('the edge among the malicious', { concurrency: 2 }, () => {
     const market = await startMarket(t);
     const origin = await startOrigin(t, market);
     const edge = await startIsolate(t, { origins: [origin] });
+    await edge.ask();
+    const gained = watchWorkerd();
     const book = new Book();
     const refused = {};
     const flood = startFlood(t, edge, {
@@ -88,8 +91,11 @@ describe('the edge among the malicious', { concurrency: 2 }, () => {
     await passed(10_000, from);
     const perS = ((await origin.pricesServed()) - before) / ((Date.now() - from) / 1000);
     await flood.stop();
-    const told = { probed: flood.answered, refused: Object.values(refused).reduce((a, b) => a + b, 0), origin_fetches_per_s: Number(perS.toFixed(2)) };
+    const held = await gained();
+    const refusals = Object.values(refused).reduce((a, b) => a + b, 0);
+    const told = { probed: flood.answered, refused: refusals, origin_fetches_per_s: Number(perS.toFixed(2)), ...held };
     await concluded(t, { market, probe: book }, told);
+    assertLittle(held);
     assert.ok(perS <= FETCHES_PER_S, `${perS} origin fetches a second`);
   });
 
@@ -115,7 +121,8 @@ describe('the edge among the malicious', { concurrency: 2 }, () => {
     }
 
     // Then each by itself, before a clean request on the same connection.
-    let statuses = {};
+    const statuses = {};
+    const gained = watchWorkerd();
     const flood = startFlood(t, edge, {
       next: (i) => (i % 2 === 0 ? { ...poisons[(i / 2) % poisons.length], isPoisoned: true } : {}),
       seen: (answer, { isPoisoned, ...request }) => {
@@ -129,7 +136,9 @@ describe('the edge among the malicious', { concurrency: 2 }, () => {
     });
     await until('each poison was tried thrice', 60_000, () => flood.answered >= 6 * poisons.length);
     const probed = await flood.stop();
-    figures(t, { probed, lies: 0, header_names: HEADERS.length, poisons: poisons.length, let_through: statuses[200] });
+    const held = await gained();
+    figures(t, { probed, lies: 0, header_names: HEADERS.length, poisons: poisons.length, let_through: statuses[200], ...held });
+    assertLittle(held);
     for (const { method, url, headers } of stub.requests) {
       assert.equal(`${method} ${url}`, `GET ${PRICES}`);
       assert.ok(!JSON.stringify(headers).includes(MARK), 'nothing goes on to the origin');
