@@ -1,5 +1,5 @@
 # `make run` starts everything on a simulated market, `make test` proves it; both set up what is missing.
-.PHONY: setup run test fmt lint wasm e2e faults sim bench
+.PHONY: setup run test fmt lint wasm e2e faults sim fuzz bench
 setup: ; @scripts/setup
 run: setup ; @node scripts/run.mjs
 test: setup ; @scripts/test
@@ -9,4 +9,5 @@ wasm: setup ; @scripts/build-edge
 e2e: setup ; @scripts/test wasm build e2e
 faults: setup ; @node_modules/.bin/node scripts/faults.mjs
 sim: ; @node scripts/sim.mjs
+fuzz: ; @scripts/setup fuzz && node scripts/fuzz.mjs
 bench: ; @cargo bench -p pricecast-origin --bench ingest --bench running
