@@ -194,6 +194,18 @@ fn a_suspicion_that_a_resubscription_does_not_answer_costs_one_reconnect() {
 }
 
 #[test]
+fn suspicions_of_two_symbols_cost_a_reconnect_a_minute() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    feed.run_ms(10_000);
+    feed.coinbase.prices.insert(symbol("ETH"), "101.00".to_owned());
+    feed.run_ms(120_000);
+    let reconnects = feed.actions.iter().filter(|(_, a)| *a == Action::ReconnectKraken);
+    let times_ms: Vec<_> = reconnects.map(|(ms, _)| *ms).collect();
+    assert_eq!(times_ms.len(), 2, "{times_ms:?}");
+    assert!((60_000..=60_100).contains(&(times_ms[1] - times_ms[0])), "{times_ms:?}");
+}
+
+#[test]
 fn a_suspicion_answered_with_the_same_price_costs_one_reconnect_too() {
     let mut feed = frozen_while_coinbase_moves("10030.00");
     for _ in 0..30 {

@@ -1,6 +1,6 @@
 //! Every change of state is told, once, in order.
 
-use pricecast_core::{CoinbaseEvent, KrakenEvent};
+use pricecast_core::{CoinbaseEvent, KrakenEvent, SourceReason, SystemStatus};
 
 use crate::support::{FIVE, Feed, both, symbol};
 
@@ -123,4 +123,17 @@ fn a_candidate_of_coinbase_is_told_like_one_of_kraken() {
     feed.run_ms(6_000);
     assert_eq!(told(&mut feed, "BTC"), ["quarantined", "released"]);
     assert_eq!(feed.price("BTC"), "26972.80");
+}
+
+#[test]
+fn a_candidate_does_not_outlive_the_trading_it_stood_on() {
+    let mut feed = both();
+    feed.tick("BTC", "26972.8");
+    feed.run_ms(200);
+    feed.kraken(KrakenEvent::System(SystemStatus::NotTrading(SourceReason::Maintenance)));
+    feed.transitions.clear();
+    feed.coinbase.prices.insert(symbol("BTC"), "26980.00".to_owned());
+    feed.run_ms(2_000);
+    assert_eq!(told(&mut feed, "BTC"), [""; 0], "Kraken says nothing any more");
+    assert_eq!(feed.price("BTC"), "26980.00", "it has heard of it before");
 }
