@@ -160,6 +160,11 @@ fn the_origins_clock_is_told_from_its_own_stamp_and_the_time_since_sending() {
 }
 
 #[test]
+fn an_instant_of_the_edge_is_the_one_it_was_made_of() {
+    assert_eq!(EdgeMillis::from_ms(1_706_900_000_123).as_ms(), 1_706_900_000_123);
+}
+
+#[test]
 fn a_clock_slightly_behind_counts_as_zero_and_further_behind_proves_nothing() {
     let (meta, _) = copy(1, 1_000, 1_000);
     assert_eq!(meta.age_ms(edge(750)), Some(0));

@@ -105,3 +105,34 @@ const fn mix(seed: u64) -> u64 {
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_bears_the_claimers_name_and_keeps_what_is_known_of_failures() {
+        let at = EdgeMillis::from_ms;
+        let known = Turn { by: 1, until: at(500), fails: 3, retry_at: at(900), at: at(400) };
+        let claim = Turn::claim(Some(&known), 2, at(1_000));
+        assert_eq!(claim, Turn { by: 2, until: at(1_000 + CLAIM_MS), ..known });
+        let first = Turn::claim(None, 2, at(1_000));
+        assert_eq!((first.by, first.until, first.fails), (2, at(1_000 + CLAIM_MS), 0));
+    }
+
+    #[test]
+    fn the_lots_of_neighbouring_isolates_are_spread_evenly_over_their_half_second() {
+        for ms in [1_706_900_000_000, 1_706_900_000_001] {
+            let at = EdgeMillis::from_ms(ms);
+            let turn = Turn::succeeded(0, at);
+            let mut tenths = [0_u32; 10];
+            for me in 0..1_000 {
+                let lot = turn.patience_ms(me) - OTHERS_WAIT_MS;
+                assert!(lot <= OTHERS_SPREAD_MS);
+                let tenth = usize::try_from(lot * 10 / (OTHERS_SPREAD_MS + 1)).unwrap();
+                *tenths.get_mut(tenth).unwrap() += 1;
+            }
+            assert!(tenths.iter().all(|count| (65..=135).contains(count)), "{tenths:?}");
+        }
+    }
+}

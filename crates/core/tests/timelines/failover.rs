@@ -166,6 +166,31 @@ fn changes_are_published_at_most_every_100_ms_and_mere_confirmations_every_500()
 }
 
 #[test]
+fn confirmations_that_come_ten_times_a_second_are_published_every_500_ms() {
+    let mut feed = both();
+    feed.coinbase.is_up = false;
+    feed.run_ms(6_000);
+    feed.publications.clear();
+    for _ in 0..100 {
+        feed.kraken(KrakenEvent::Heartbeat);
+        feed.run_ms(100);
+    }
+    let gaps: Vec<_> = feed.publications.windows(2).map(|w| w[1].0 - w[0].0).collect();
+    assert!(gaps.len() > 15 && gaps.iter().all(|&gap| gap == 500), "{gaps:?}");
+}
+
+#[test]
+fn while_nothing_moves_nothing_is_published() {
+    let mut feed = both();
+    feed.kraken.is_up = false;
+    feed.coinbase.is_up = false;
+    feed.run_ms(20_000);
+    feed.publications.clear();
+    feed.run_ms(60_000);
+    assert!(feed.publications.is_empty(), "{} publications", feed.publications.len());
+}
+
+#[test]
 fn a_price_that_passes_five_seconds_is_a_publication() {
     let mut feed = both();
     feed.kraken.is_up = false;
