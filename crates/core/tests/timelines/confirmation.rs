@@ -23,6 +23,20 @@ fn after_a_reconnect_nothing_is_confirmed_before_its_own_snapshot() {
 }
 
 #[test]
+fn before_its_first_status_a_connection_proves_nothing() {
+    let mut feed = Feed::new(&FIVE);
+    feed.kraken(KrakenEvent::Connected);
+    feed.say(symbol("BTC"), "67432.1", true);
+    feed.kraken(KrakenEvent::Heartbeat);
+    feed.run_ms(1_000);
+    assert!(feed.latest.is_none() && !feed.aggregator.any_source_live(feed.now()));
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    feed.say(symbol("BTC"), "67432.1", true);
+    feed.run_ms(200);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
+}
+
+#[test]
 fn heartbeats_outside_online_confirm_nothing() {
     for status in [
         SystemStatus::NotTrading(SourceReason::Maintenance),
