@@ -1,6 +1,8 @@
 // `make run`: builds and starts market-sim, origin and edge, and keeps them running until told to stop.
 //
 //   EDGE_PORT ORIGIN_PORT SIM_PORT METRICS_PORT   ports (8787 8080 9900 9090)
+//   ORIGINS=3                                     that many origins (1 to 3) on ORIGIN_PORT, +1, +2 (METRICS_PORT too),
+//                                                 and the Redis they share on REDIS_PORT (6390)
 //   MARKET=live                                   the real exchanges instead of market-sim
 //   SIM_ARGS="--replay FILE --speed 60"           passed on to market-sim
 
@@ -10,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { Child } from './run/child.mjs';
 import { guard } from './run/guard.mjs';
 import { plan } from './run/plan.mjs';
-import { answers, isFree } from './run/wait.mjs';
+import { answers, isFree, isInstalled } from './run/wait.mjs';
 
 const RESTART_AFTER_MS = 10_000;
 const READY_LIMIT_MS = 60_000;
@@ -40,10 +42,11 @@ async function stop(exitCode, why) {
   stopping.abort();
   for (const timer of timers) clearTimeout(timer);
   if (why) say(why);
-  // The market last: an origin that drains should not report that its market has gone.
-  const [market, rest] = [children.filter((c) => c.name === 'market-sim'), children.filter((c) => c.name !== 'market-sim')];
-  await Promise.all(rest.map((child) => child.stop(STOP_PATIENCE_MS)));
-  await Promise.all(market.map((child) => child.stop(STOP_PATIENCE_MS)));
+  // What others lean on last: an origin that drains should not report that its market has gone.
+  const isLeantOn = (child) => child.name === 'market-sim' || child.name === 'redis';
+  for (const group of [children.filter((c) => !isLeantOn(c)), children.filter(isLeantOn)]) {
+    await Promise.all(group.map((child) => child.stop(STOP_PATIENCE_MS)));
+  }
   updateGuard([]);
   if (children.length > 0) say('stopped, no child is left');
   process.exit(exitCode);
@@ -104,7 +107,12 @@ function freshFolder(folder, keep) {
 
 async function main() {
   const run = plan(process.env, root);
-  for (const [name, port] of Object.entries(run.ports)) {
+  for (const program of run.needs) {
+    if (!isInstalled(program, process.env)) {
+      throw new Error(`${program} is not installed, and several origins share one: \`apt-get install redis-server\` or \`brew install redis\``);
+    }
+  }
+  for (const { name, port } of run.listens) {
     if (!(await isFree(port))) throw new Error(`port ${port} is in use; choose another: ${name}=${port + 1} make run`);
   }
   freshFolder(run.folder, run.keep);
@@ -122,15 +130,15 @@ async function main() {
     children.push(child);
     begin(child);
     const wait = ready(child);
-    // The origin asks the market at once; the edge asks nobody before its first request.
-    if (spec.name === 'market-sim') await wait;
+    // The origin asks these at once; the edge asks nobody before its first request.
+    if (spec.name === 'market-sim' || spec.name === 'redis') await wait;
     waits.push(wait);
   }
   await Promise.all(waits);
   await answers(run.urls.prices, { limitMs: READY_LIMIT_MS, signal: stopping.signal });
 
-  const { prices, origin, control } = run.urls;
-  say(`ready after ${elapsed(startedAt)}: edge ${prices} · origin ${origin}${control ? ` · control ${control}` : ''}`);
+  const { prices, origins, control } = run.urls;
+  say(`ready after ${elapsed(startedAt)}: edge ${prices} · origin ${origins.join(' ')}${control ? ` · control ${control}` : ''}`);
   if (!run.live) {
     say('*** SIMULATED MARKET: these prices are made up. The real exchanges: make run MARKET=live ***');
   }

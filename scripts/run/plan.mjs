@@ -21,20 +21,46 @@ function market(env) {
   return text;
 }
 
+/** How many origins: one by itself, or several that share a Redis. */
+function originCount(env) {
+  const text = env.ORIGINS || '1';
+  if (!/^[123]$/.test(text)) throw new Error(`ORIGINS="${text}" will not do: give 1, 2 or 3`);
+  return Number(text);
+}
+
+/** Every port that is listened on, with the variable that moves it. */
+function listening(ports, count) {
+  const each = Object.entries(ports).flatMap(([name, port]) => {
+    const width = name === 'ORIGIN_PORT' || name === 'METRICS_PORT' ? count : 1;
+    return Array.from({ length: width }, (_, i) => ({ name, port: port + i }));
+  });
+  for (const [i, { name, port }] of each.entries()) {
+    const other = each.slice(0, i).find((earlier) => earlier.port === port);
+    if (other) throw new Error(`port ${port} is wanted twice, by ${other.name} and ${name}: choose others`);
+  }
+  return each;
+}
+
 /** The whole run: ports, folders, addresses, and the children in starting order. */
 export function plan(env, root) {
   const live = market(env) === 'live';
+  const count = originCount(env);
+  const isShared = count > 1;
   const ports = {
     EDGE_PORT: port(env, 'EDGE_PORT', 8787),
     ORIGIN_PORT: port(env, 'ORIGIN_PORT', 8080),
     METRICS_PORT: port(env, 'METRICS_PORT', 9090),
     ...(live ? {} : { SIM_PORT: port(env, 'SIM_PORT', 9900) }),
+    // Not the usual 6379: that one may be somebody's.
+    ...(isShared ? { REDIS_PORT: port(env, 'REDIS_PORT', 6390) } : {}),
   };
-  const at = (name) => `http://127.0.0.1:${ports[name]}`;
+  const listens = listening(ports, count);
+  const at = (name, nth = 0) => `http://127.0.0.1:${ports[name] + nth}`;
+  const nths = Array.from({ length: count }, (_, nth) => nth);
   const urls = {
     prices: `${at('EDGE_PORT')}/api/v1/prices`,
     edge: at('EDGE_PORT'),
-    origin: at('ORIGIN_PORT'),
+    origins: nths.map((nth) => at('ORIGIN_PORT', nth)),
     control: live ? undefined : `${at('SIM_PORT')}/control`,
   };
 
@@ -52,26 +78,35 @@ export function plan(env, root) {
     ready: `${urls.control}/faults`,
     shown: true,
   };
-  const origin = {
-    name: 'origin',
+  const redis = {
+    name: 'redis',
+    // Nothing is kept: what it forgets, the origins know.
+    command: ['redis-server', '--bind', '127.0.0.1', '--port', String(ports.REDIS_PORT), '--dir', folder, '--save', '', '--appendonly', 'no'],
+    env: {},
+    ready: `tcp://127.0.0.1:${ports.REDIS_PORT}`,
+    shown: false,
+  };
+  const origins = nths.map((nth) => ({
+    name: isShared ? `origin-${nth + 1}` : 'origin',
     command: [release('pricecast-origin')],
     // Not the project's folder: a pricecast.toml there is for another purpose.
     cwd: folder,
     env: {
-      PRICECAST_HTTP__LISTEN: `127.0.0.1:${ports.ORIGIN_PORT}`,
-      PRICECAST_METRICS__LISTEN: `127.0.0.1:${ports.METRICS_PORT}`,
+      PRICECAST_HTTP__LISTEN: `127.0.0.1:${ports.ORIGIN_PORT + nth}`,
+      PRICECAST_METRICS__LISTEN: `127.0.0.1:${ports.METRICS_PORT + nth}`,
       // Prices of a simulated market must not survive into another run, nor into a live one.
-      PRICECAST_STATE_DIR: path.join(folder, live ? 'live-state' : 'state'),
+      PRICECAST_STATE_DIR: path.join(folder, live ? 'live-state' : 'state', ...(nth > 0 ? [String(nth + 1)] : [])),
       ...(live
         ? {}
         : {
             PRICECAST_KRAKEN__URL: `ws://127.0.0.1:${ports.SIM_PORT}/v2`,
             PRICECAST_COINBASE__URL: at('SIM_PORT'),
           }),
+      ...(isShared ? { PRICECAST_STORE: 'redis', PRICECAST_REDIS__URL: `redis://127.0.0.1:${ports.REDIS_PORT}` } : {}),
     },
-    ready: `${urls.origin}/ready`,
+    ready: `${urls.origins[nth]}/ready`,
     shown: true,
-  };
+  }));
   const edge = {
     name: 'edge',
     command: [
@@ -82,7 +117,7 @@ export function plan(env, root) {
       // 0 takes a free one: two runs would meet on the default.
       ...['--inspector-port', '0'],
       ...['--persist-to', path.join(folder, 'edge-state')],
-      ...['--var', `ORIGIN_URLS:${urls.origin}`],
+      ...['--var', `ORIGIN_URLS:${urls.origins.join(',')}`],
     ],
     env: {
       WRANGLER_SEND_METRICS: 'false',
@@ -99,7 +134,8 @@ export function plan(env, root) {
 
   return {
     live,
-    ports,
+    listens,
+    needs: isShared ? ['redis-server'] : [],
     urls,
     folder,
     keep: ['live-state'],
@@ -110,6 +146,6 @@ export function plan(env, root) {
       },
       { name: 'build the Worker', command: [path.join(root, 'scripts', 'build-edge')] },
     ],
-    children: live ? [origin, edge] : [sim, origin, edge],
+    children: [...(live ? [] : [sim]), ...(isShared ? [redis] : []), ...origins, edge],
   };
 }
