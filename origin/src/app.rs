@@ -12,15 +12,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{self, Clock};
+use crate::cluster::link::Link;
+use crate::cluster::{self, Member, Parts};
 use crate::config::Config;
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::http::server::{ServeOptions, serve};
 use crate::http::{ConnectionLimits, Site, metrics_router, router};
+use crate::ingest::Mandate;
 use crate::metrics::Metrics;
 use crate::persist::Persist;
 use crate::snapshot::Store;
-use crate::snapshot::state::{Found, StateDir, next_epoch};
+use crate::snapshot::state::{Found, StateDir, next_epoch, restored};
 use crate::supervise::{Drill, Supervisor, Task};
 
 /// Nobody but a scraper asks there.
@@ -62,8 +65,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(config: &Config, drill: Drill) -> Self {
-        let (clock, metrics, health) = (Clock::start(), Arc::default(), Arc::default());
+    fn new(config: &Config, clock: Clock, drill: Drill) -> Self {
+        let (metrics, health) = (Arc::default(), Arc::default());
         let supervisor = Supervisor {
             clock: clock.clone(),
             metrics: Arc::clone(&metrics),
@@ -86,15 +89,23 @@ pub async fn run(
     stop: CancellationToken,
     drill: Drill,
 ) -> anyhow::Result<()> {
-    let shared = Shared::new(&config, drill);
+    let mut link = link(&config)?;
+    let clock = start_clock(link.as_mut()).await;
+    let shared = Shared::new(&config, clock, drill);
     let state = StateDir::new(&config.state_dir, config.is_real_market());
     let last = load(&state, &shared.clock);
     announce(&config, &listeners)?;
 
-    let epoch = next_epoch(shared.clock.now(), last.as_ref());
-    let mut feed = Feed::new(&config, shared.supervisor.clone(), Arc::clone(&shared.store), last)?;
     // Last known prices are served from the first request on.
-    feed.start(epoch).await;
+    let now = shared.clock.now();
+    if let Some(last) = last.as_ref().and_then(|last| restored(last, &config.symbols, now)) {
+        shared.store.publish(last, now);
+    }
+    let feed = Feed::new(&config, shared.supervisor.clone(), Arc::clone(&shared.store))?;
+    let ingesting = match link {
+        None => Ingesting::alone(feed, next_epoch(now, last.as_ref())).await,
+        Some(link) => Ingesting::among_others(&config, link, feed, &shared, stop.clone()),
+    };
     let persist = Persist {
         state,
         store: Arc::clone(&shared.store),
@@ -110,10 +121,64 @@ pub async fn run(
     tasks.spawn(serve_metrics(listeners.metrics, shared.clone()));
 
     serve_face(listeners.http, &config, shared, stop).await;
-    feed.stop().await;
+    ingesting.end().await;
     persist.save_now();
     info!("stopped: requests finished, last known prices saved");
     Ok(())
+}
+
+/// Who sees to the feed.
+enum Ingesting {
+    /// This instance, always.
+    Alone(Feed),
+    /// This one or another. Ended by the order to stop.
+    AmongOthers(JoinSet<()>),
+}
+
+impl Ingesting {
+    async fn alone(mut feed: Feed, epoch: u64) -> Self {
+        feed.mandate(Mandate::for_ever(epoch));
+        feed.start().await;
+        Self::Alone(feed)
+    }
+
+    fn among_others(
+        config: &Config,
+        link: Link,
+        feed: Feed,
+        shared: &Shared,
+        stop: CancellationToken,
+    ) -> Self {
+        let Shared { clock, metrics, store, health, supervisor } = shared.clone();
+        let parts = Parts { feed, store, clock, health, metrics, stop: stop.clone() };
+        let member = Member::new(config, link, parts);
+        let mut task = JoinSet::new();
+        task.spawn(supervisor.keep(Task::Cluster, stop, member, |member| member.run().boxed()));
+        Self::AmongOthers(task)
+    }
+
+    async fn end(self) {
+        match self {
+            Self::Alone(mut feed) => feed.stop().await,
+            Self::AmongOthers(mut task) => while task.join_next().await.is_some() {},
+        }
+    }
+}
+
+/// The connection to Redis, where one is used.
+fn link(config: &Config) -> anyhow::Result<Option<Link>> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    Ok(Some(cluster::link(url).with_context(|| format!("use the Redis at {url}"))?))
+}
+
+/// Starts the process clock, from Redis's where one is used.
+async fn start_clock(link: Option<&mut Link>) -> Clock {
+    let Some(link) = link else { return Clock::start() };
+    let told = cluster::time(link).await;
+    if told.is_none() {
+        warn!("Redis does not tell the time: starting from the wall clock");
+    }
+    Clock::start_following(told)
 }
 
 /// A listener and what is served on it; a failed accept loop finds it again.
@@ -178,22 +243,23 @@ async fn keep_state(persist: Persist, supervisor: Supervisor) {
 async fn keep_clock(shared: Shared) {
     let never = CancellationToken::new();
     let supervisor = shared.supervisor.clone();
-    let state = (shared, clock::WallWatch::default());
+    let state = (shared, clock::JumpWatch::default());
     supervisor
         .keep(Task::Clock, never, state, |(shared, watch)| correct(shared, watch).boxed())
         .await;
 }
 
-async fn correct(shared: &Shared, watch: &mut clock::WallWatch) {
+async fn correct(shared: &Shared, watch: &mut clock::JumpWatch) {
     let mut every = tokio::time::interval(clock::CORRECT_EVERY);
     loop {
         every.tick().await;
-        let ahead_ms = shared.clock.correct();
+        let Some(ahead_ms) = shared.clock.correct() else { continue };
         shared.metrics.clock_ahead(ahead_ms);
         if watch.is_news(ahead_ms) {
+            let followed = shared.clock.follows();
             warn!(
                 ahead_ms,
-                "the wall clock is {ahead_ms} ms ahead of ours; following by 50 ms per second"
+                "{followed} is {ahead_ms} ms ahead of ours; following by 50 ms per second"
             );
         }
     }

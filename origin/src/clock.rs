@@ -3,20 +3,27 @@
 //! Wall time is read once and from then on advanced by the monotonic clock. A wall clock that is
 //! set anew moves our stamps by at most 50 ms per second and never backwards: so an age is
 //! always a difference of honest instants, whatever an operator or NTP does to the machine.
+//!
+//! Several instances that share a Redis take its clock in place of the wall's, so that all mean
+//! the same by "now". While it tells nothing, the clock runs on by itself.
+
+mod told;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use pricecast_core::UnixMillis;
 
+pub use self::told::{Asked, Told};
+
 /// How fast the process clock may be moved towards the wall clock.
 const SLEW_US_PER_S: i64 = 50_000;
 /// A correction lasts so long and no longer: if nobody corrects any more, the clock runs true.
 const CORRECTION_LASTS_US: i64 = 1_000_000;
-/// How often the clock is to be compared with the wall.
+/// How often the clock is to be compared with the one it follows.
 pub const CORRECT_EVERY: Duration = Duration::from_secs(1);
 
 /// The clocks of a machine. A test in virtual time brings its own.
@@ -60,10 +67,10 @@ impl Stretch {
         self.began_at_us.saturating_add(elapsed_us).saturating_add(slewed_us)
     }
 
-    /// The stretch that follows when the wall clock is seen to read `wall_us`.
-    fn corrected(&self, mono_us: i64, wall_us: i64) -> Self {
+    /// The stretch that follows when the clock to follow is seen to read `true_us`.
+    fn corrected(&self, mono_us: i64, true_us: i64) -> Self {
         let now_us = self.at(mono_us);
-        let error_us = wall_us.saturating_sub(now_us);
+        let error_us = true_us.saturating_sub(now_us);
         let slew_us_per_s = error_us.clamp(-SLEW_US_PER_S, SLEW_US_PER_S);
         Self { since_us: mono_us, began_at_us: now_us, slew_us_per_s }
     }
@@ -79,12 +86,20 @@ pub struct Clock {
 struct Shared {
     readings: Box<dyn Readings>,
     stretch: ArcSwap<Stretch>,
+    follows: Follows,
     /// The latest instant told: two threads reading around a correction must not see it go back.
     latest_ms: AtomicU64,
 }
 
+#[derive(Debug)]
+enum Follows {
+    Wall,
+    /// The best reading since the last correction.
+    Told(Mutex<Option<Told>>),
+}
+
 impl Clock {
-    /// Reads the wall clock and starts from there.
+    /// Reads the wall clock, starts from there and follows it.
     #[must_use]
     pub fn start() -> Self {
         Self::start_on(Machine)
@@ -93,14 +108,47 @@ impl Clock {
     /// The same on other clocks than this machine's.
     #[must_use]
     pub fn start_on(readings: impl Readings + 'static) -> Self {
-        let (since_us, began_at_us) = (readings.monotonic_us(), readings.wall_us());
+        let wall_us = readings.wall_us();
+        Self::starting(readings, wall_us, Follows::Wall)
+    }
+
+    /// Starts from what another clock told, or else from the wall, and follows what
+    /// [`Self::note`] is given.
+    #[must_use]
+    pub fn start_following(told: Option<Told>) -> Self {
+        let began_at_us = told.map_or_else(wall_us, |told| told.at(monotonic_us()));
+        Self::starting(Machine, began_at_us, Follows::Told(Mutex::default()))
+    }
+
+    fn starting(readings: impl Readings + 'static, began_at_us: i64, follows: Follows) -> Self {
+        let since_us = readings.monotonic_us();
         let stretch = Stretch { since_us, began_at_us, slew_us_per_s: 0 };
         let shared = Shared {
             readings: Box::new(readings),
             stretch: ArcSwap::from_pointee(stretch),
+            follows,
             latest_ms: 0.into(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Another clock is being asked.
+    #[must_use]
+    pub fn ask(&self) -> Asked {
+        Asked { mono_us: self.shared.readings.monotonic_us() }
+    }
+
+    /// The clock that is followed has answered with `their_us`, µs since the epoch. Of several
+    /// answers within a second the quickest counts.
+    pub fn note(&self, asked: Asked, their_us: i64) {
+        let Follows::Told(best) = &self.shared.follows else { return };
+        let Some(told) = asked.answered(self.shared.readings.monotonic_us(), their_us) else {
+            return;
+        };
+        let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+        if best.is_none_or(|best| told.round_trip_us() <= best.round_trip_us()) {
+            *best = Some(told);
+        }
     }
 
     /// The present instant. Never earlier than one already told.
@@ -112,14 +160,29 @@ impl Clock {
         UnixMillis::from_ms(latest_ms.max(now_ms))
     }
 
-    /// Compares with the wall clock and slews towards it for the next second. Returns how far
-    /// the wall was ahead, in milliseconds.
-    pub fn correct(&self) -> i64 {
+    /// Compares with the clock that is followed and slews towards it for the next second. Returns
+    /// how far that one was ahead, in milliseconds; `None` if it has told nothing since.
+    pub fn correct(&self) -> Option<i64> {
         let readings = &self.shared.readings;
-        let (mono_us, wall_us) = (readings.monotonic_us(), readings.wall_us());
+        let mono_us = readings.monotonic_us();
+        let true_us = match &self.shared.follows {
+            Follows::Wall => readings.wall_us(),
+            Follows::Told(best) => {
+                best.lock().unwrap_or_else(PoisonError::into_inner).take()?.at(mono_us)
+            }
+        };
         let stretch = **self.shared.stretch.load();
-        self.shared.stretch.store(Arc::new(stretch.corrected(mono_us, wall_us)));
-        wall_us.saturating_sub(stretch.at(mono_us)) / 1_000
+        self.shared.stretch.store(Arc::new(stretch.corrected(mono_us, true_us)));
+        Some(true_us.saturating_sub(stretch.at(mono_us)) / 1_000)
+    }
+
+    /// Whose time it follows, for messages.
+    #[must_use]
+    pub fn follows(&self) -> &'static str {
+        match self.shared.follows {
+            Follows::Wall => "the wall clock",
+            Follows::Told(_) => "Redis's clock",
+        }
     }
 
     /// How long from now until `deadline`; zero when it has passed.
@@ -157,17 +220,29 @@ fn monotonic_us() -> i64 {
     i64::try_from(START.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Tells a jump of the wall clock once, not every second while it is being followed.
+/// Another clock is being asked, and ours does not run yet.
+#[must_use]
+pub fn ask_early() -> Asked {
+    Asked { mono_us: monotonic_us() }
+}
+
+/// What the other clock has told, asked by [`ask_early`]; `None` if it took too long.
+#[must_use]
+pub fn told_early(asked: Asked, their_us: i64) -> Option<Told> {
+    asked.answered(monotonic_us(), their_us)
+}
+
+/// Tells a jump of the clock that is followed once, not every second meanwhile.
 #[derive(Debug, Default)]
-pub struct WallWatch {
+pub struct JumpWatch {
     was_far: bool,
 }
 
-impl WallWatch {
+impl JumpWatch {
     /// Below this a difference is ordinary NTP work.
     const WORTH_TELLING_MS: u64 = 1_000;
 
-    /// Whether it is news that the wall is `ahead_ms` ahead.
+    /// Whether it is news that the other clock is `ahead_ms` ahead.
     pub const fn is_news(&mut self, ahead_ms: i64) -> bool {
         let is_far = ahead_ms.unsigned_abs() > Self::WORTH_TELLING_MS;
         let is_news = is_far && !self.was_far;
@@ -234,6 +309,28 @@ mod tests {
     }
 
     #[test]
+    fn it_starts_from_the_clock_it_follows_and_runs_on_when_that_is_silent() {
+        let clock = Clock::start_following(told_early(ask_early(), WALL));
+        let began = clock.now();
+        assert!(began.ms_since(UnixMillis::from_ms(1_706_900_000_000)) < 1_000, "{began}");
+        assert_eq!(clock.correct(), None);
+        clock.note(clock.ask(), WALL + 3_600 * SECOND);
+        let ahead_ms = clock.correct().unwrap();
+        assert!((3_590_000..=3_600_000).contains(&ahead_ms), "{ahead_ms}");
+        assert!(clock.now().ms_since(began) < 1_000, "no step");
+        assert_eq!(clock.correct(), None, "each reading counts once");
+    }
+
+    #[test]
+    fn of_several_readings_the_quickest_counts() {
+        let clock = Clock::start_following(None);
+        let asked_us_ago = |us| Asked { mono_us: monotonic_us() - us };
+        clock.note(asked_us_ago(10_000), wall_us() + 60 * SECOND);
+        clock.note(asked_us_ago(40_000), wall_us());
+        assert!(clock.correct().unwrap() > 50_000);
+    }
+
+    #[test]
     fn the_real_clock_is_close_to_the_wall_and_does_not_go_back() {
         let clock = Clock::start();
         let mut latest = clock.now();
@@ -242,7 +339,7 @@ mod tests {
             assert!(now >= latest);
             latest = now;
         }
-        assert!(clock.correct().abs() < 1_000);
+        assert!(clock.correct().unwrap().abs() < 1_000);
         assert_eq!(clock.until(latest.minus_ms(1)), Duration::ZERO);
     }
 }

@@ -21,7 +21,7 @@ use crate::exchange::coinbase::{Client, CoinbasePoller};
 use crate::exchange::kraken::dial::Tcp;
 use crate::exchange::kraken::{KrakenStream, Reconnect};
 use crate::exchange::{QUEUE_LEN, Received, Sender, tls};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Mandate};
 use crate::snapshot::Store;
 use crate::snapshot::state::restorable;
 use crate::supervise::{Supervisor, Task};
@@ -49,23 +49,17 @@ struct Parts {
     client: Client,
     supervisor: Supervisor,
     store: Arc<Store>,
-    /// Known before anything was published.
-    last: Option<Snapshot>,
+    mandate: watch::Sender<Mandate>,
     reconnect: Arc<Mutex<Reconnect>>,
     coinbase_paused_until_ms: Arc<AtomicU64>,
 }
 
 impl Feed {
-    /// Not running. It will publish to `store`, and begin with what is there, or else with `last`.
+    /// Not running, and without a mandate. It will publish to `store`, and begin with what is there.
     ///
     /// # Errors
     /// When the clients of the exchanges cannot be set up.
-    pub fn new(
-        config: &Config,
-        supervisor: Supervisor,
-        store: Arc<Store>,
-        last: Option<Snapshot>,
-    ) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, supervisor: Supervisor, store: Arc<Store>) -> anyhow::Result<Self> {
         let tls = tls::client_config().context("set up TLS")?;
         let client = Client::new(&config.coinbase.url, tls.clone());
         let parts = Parts {
@@ -79,24 +73,29 @@ impl Feed {
             client: client.context("set up the Coinbase client")?,
             supervisor,
             store,
-            last,
+            mandate: watch::Sender::new(Mandate::NONE),
             reconnect: Arc::default(),
             coinbase_paused_until_ms: Arc::default(),
         };
         Ok(Self { parts: Arc::new(parts), running: None })
     }
 
-    /// Starts it, if it is not running. What it publishes carries `epoch`, which must not be
-    /// below that of anything the store holds; a seq of that epoch in the store is continued.
-    /// Returns when the last known prices are in the store.
-    pub async fn start(&mut self, epoch: u64) {
+    /// From now on it publishes under `mandate`, running or not. Its epoch must not be below that
+    /// of anything the store holds; a seq of that epoch in the store is continued.
+    pub fn mandate(&self, mandate: Mandate) {
+        self.parts.mandate.send_replace(mandate);
+    }
+
+    /// Starts it, if it is not running. Returns when the last known prices are published under
+    /// its mandate.
+    pub async fn start(&mut self) {
         if self.running.is_some() {
             return;
         }
         let stop = CancellationToken::new();
         let (began, has_begun) = oneshot::channel();
         let mut task = JoinSet::new();
-        task.spawn(Arc::clone(&self.parts).keep(epoch, stop.clone(), began));
+        task.spawn(Arc::clone(&self.parts).keep(stop.clone(), began));
         self.running = Some(Running { stop, task });
         // An error means that it failed on the way; then it is being started again.
         let _ = has_begun.await;
@@ -113,29 +112,24 @@ impl Feed {
 }
 
 impl Parts {
-    async fn keep(
-        self: Arc<Self>,
-        epoch: u64,
-        stop: CancellationToken,
-        began: oneshot::Sender<()>,
-    ) {
+    async fn keep(self: Arc<Self>, stop: CancellationToken, began: oneshot::Sender<()>) {
         let supervisor = self.supervisor.clone();
-        let life = Life { parts: self, epoch, stop: stop.clone(), began: Some(began) };
+        let life = Life { parts: self, stop: stop.clone(), began: Some(began) };
         supervisor.keep(Task::Ingest, stop, life, |life| life.run().boxed()).await;
     }
 
     fn ingest(
         &self,
-        epoch: u64,
         events: mpsc::Receiver<Received>,
         actions: mpsc::Sender<pricecast_core::Action>,
         any_source_live: watch::Sender<bool>,
     ) -> Ingest {
         let clock = self.supervisor.clock.clone();
         let now = clock.now();
-        let published = self.store.snapshot();
-        let last = published.as_deref().or(self.last.as_ref());
-        let publisher = match published.as_deref() {
+        let mandate = self.mandate.subscribe();
+        let epoch = mandate.borrow().epoch;
+        let last = self.store.snapshot();
+        let publisher = match last.as_deref() {
             Some(last) if last.version.epoch == epoch => Publisher::resume(now, last.clone()),
             _ => Publisher::new(epoch),
         };
@@ -144,8 +138,9 @@ impl Parts {
             actions,
             any_source_live,
             clock,
-            aggregator: aggregator(self.feed.clone(), now, last),
+            aggregator: aggregator(self.feed.clone(), now, last.as_deref()),
             publisher,
+            mandate,
             store: Arc::clone(&self.store),
             metrics: Arc::clone(&self.supervisor.metrics),
         }
@@ -194,7 +189,6 @@ fn aggregator(feed: FeedConfig, now: UnixMillis, last: Option<&Snapshot>) -> Agg
 /// The writer and the adapters that live and die with it.
 struct Life {
     parts: Arc<Parts>,
-    epoch: u64,
     stop: CancellationToken,
     /// Dropped when the last known prices are in the store.
     began: Option<oneshot::Sender<()>>,
@@ -207,7 +201,7 @@ impl Life {
         let (events, received) = mpsc::channel(QUEUE_LEN);
         let (actions, wanted) = mpsc::channel(ACTIONS_LEN);
         let (live, any_source_live) = watch::channel(false);
-        let mut ingest = parts.ingest(self.epoch, received, actions, live);
+        let mut ingest = parts.ingest(received, actions, live);
         ingest.conclude(supervisor.clock.now());
         self.began = None;
 

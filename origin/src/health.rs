@@ -2,8 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 use pricecast_core::UnixMillis;
 
+use crate::cluster::Standing;
 use crate::supervise::Task;
 
 /// Told by whoever has the trouble, read by `/ready`.
@@ -12,6 +16,7 @@ pub struct Health {
     is_state_unwritable: AtomicBool,
     /// Per task: until when it counts as not well, epoch ms.
     unsettled_until: [AtomicU64; Task::ALL.len()],
+    standing: ArcSwapOption<Standing>,
 }
 
 impl Health {
@@ -24,6 +29,17 @@ impl Health {
     #[must_use]
     pub fn is_state_unwritable(&self) -> bool {
         self.is_state_unwritable.load(Ordering::Relaxed)
+    }
+
+    /// Notes how this instance stands among several.
+    pub fn note_standing(&self, standing: Standing) {
+        self.standing.store(Some(Arc::new(standing)));
+    }
+
+    /// How this instance stands among several; `None` if it is the only one.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing.load().as_deref().copied()
     }
 
     /// Notes that `task` has failed; it is well again at `settled_at` unless it fails before.

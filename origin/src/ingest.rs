@@ -20,6 +20,26 @@ use crate::snapshot::Store;
 /// Events taken in one go before anything else gets its turn.
 const BATCH_LEN_MAX: usize = 256;
 
+/// Under which epoch, and until when, what is ingested may be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mandate {
+    /// What publications carry.
+    pub epoch: u64,
+    /// Exclusive; in the past: not at all.
+    pub until: UnixMillis,
+}
+
+impl Mandate {
+    /// Not given.
+    pub const NONE: Self = Self { epoch: 0, until: UnixMillis::from_ms(0) };
+
+    /// Of the only instance there is.
+    #[must_use]
+    pub const fn for_ever(epoch: u64) -> Self {
+        Self { epoch, until: UnixMillis::from_ms(u64::MAX) }
+    }
+}
+
 /// Everything the loop needs.
 pub struct Ingest {
     /// What the adapters saw.
@@ -34,6 +54,8 @@ pub struct Ingest {
     pub aggregator: Aggregator,
     /// When to publish.
     pub publisher: Publisher,
+    /// Whether, and under which epoch.
+    pub mandate: watch::Receiver<Mandate>,
     /// Where it is published.
     pub store: Arc<Store>,
     /// The counters.
@@ -74,6 +96,19 @@ impl Ingest {
                 self.metrics.action_dropped();
             }
         }
+        let mandate = *self.mandate.borrow();
+        if now < mandate.until {
+            self.publish(now, mandate.epoch);
+        }
+        let is_live = self.aggregator.any_source_live(now);
+        self.any_source_live
+            .send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
+    }
+
+    fn publish(&mut self, now: UnixMillis, epoch: u64) {
+        if self.publisher.epoch() != epoch {
+            self.publisher = Publisher::new(epoch);
+        }
         if let Some((snapshot, transition)) = self.publisher.publish(now, &self.aggregator) {
             if let Some(transition) = &transition {
                 self.note(transition);
@@ -81,9 +116,6 @@ impl Ingest {
             self.metrics.publication(&snapshot, now);
             self.store.publish(snapshot, now);
         }
-        let is_live = self.aggregator.any_source_live(now);
-        self.any_source_live
-            .send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
     }
 
     fn note(&self, transition: &Transition) {

@@ -7,11 +7,15 @@
 //!                    ─▶ snapshot::Store ─ bytes, ETags ─▶ http ═ HTTP ═▶ edge
 //! ```
 //!
+//! Where several instances share a Redis, `cluster` says which of them ingests, and hands the
+//! others its publications.
+//!
 //! What is absent here, on purpose: every decision about prices, sources and freshness (they are
 //! in `pricecast-core`), and the shape of the JSON (it is in `pricecast-wire`).
 
 pub mod app;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod exchange;
 pub mod feed;

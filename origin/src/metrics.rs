@@ -1,6 +1,8 @@
 //! Every metric of the origin: name, unit, labels. Label values come from bounded enums whose
 //! `as_str` also feeds the log, or from the configured symbols.
 
+mod redis;
+
 use std::sync::atomic::AtomicU64;
 
 use pricecast_core::{
@@ -15,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use self::redis::RedisMetrics;
 use crate::exchange::kraken::session::FrameKind;
 use crate::supervise::Task;
 
@@ -89,6 +92,7 @@ pub struct Metrics {
     state_writes: Family<OfOutcome, Counter>,
     clock_ahead: Seconds,
     task_restarts: Family<OfTask, Counter>,
+    redis: RedisMetrics,
 }
 
 impl Default for Metrics {
@@ -117,6 +121,7 @@ impl Default for Metrics {
             state_writes: Family::default(),
             clock_ahead: Seconds::default(),
             task_restarts: Family::default(),
+            redis: RedisMetrics::default(),
         };
         for task in Task::ALL {
             // So that the first failure is seen as an increase.
@@ -162,10 +167,16 @@ impl Metrics {
             http_connections "http_connections" "Connections open";
             http_limited "http_limited" "Requests and connections refused by a limit, by reason";
             state_writes "state_writes" "Writes of the last known prices to state_dir";
-            clock_ahead "clock_wall_ahead_seconds"
-                "How far the wall clock is ahead of the process clock";
+            clock_ahead "clock_ahead_seconds"
+                "How far the clock that is followed (the wall's, or Redis's) is ahead of the process clock";
             task_restarts "task_restarts" "Tasks that failed and were started again";
         }
+        self.redis.register(&mut self.registry);
+    }
+
+    /// Those of the store that several instances share.
+    pub const fn redis(&self) -> &RedisMetrics {
+        &self.redis
     }
 
     /// Counts a frame.
@@ -263,7 +274,7 @@ impl Metrics {
         self.state_writes.get_or_create(&OfOutcome { outcome }).inc();
     }
 
-    /// Tells how far the wall clock is ahead.
+    /// Tells how far the clock that is followed is ahead.
     #[expect(clippy::cast_precision_loss, reason = "a metric; milliseconds of years fit")]
     pub fn clock_ahead(&self, ahead_ms: i64) {
         self.clock_ahead.set(ahead_ms as f64 / 1_000.0);

@@ -42,11 +42,13 @@ pub enum Task {
     Metrics,
     /// Accepts connections on the public listener.
     Http,
+    /// Agrees with other instances on who leads.
+    Cluster,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Kraken,
         Self::Coinbase,
@@ -54,6 +56,7 @@ impl Task {
         Self::State,
         Self::Metrics,
         Self::Http,
+        Self::Cluster,
     ];
 
     /// Its name in the log, in metrics and in `/ready`.
@@ -67,6 +70,7 @@ impl Task {
             Self::State => "state",
             Self::Metrics => "metrics",
             Self::Http => "http",
+            Self::Cluster => "cluster",
         }
     }
 }

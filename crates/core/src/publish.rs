@@ -34,6 +34,12 @@ impl Publisher {
         Self { epoch: last.version.epoch, last: Some((now, last)) }
     }
 
+    /// What publications carry.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The next publication, if one is due at `now`. None without a price:
     /// what was published last stays.
     ///

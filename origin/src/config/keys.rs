@@ -16,12 +16,13 @@ use super::reader::Reader;
 use super::value::{Parsed, Value};
 use super::{
     AccessConfig, COINBASE_URL, CoinbaseConfig, Config, HttpConfig, KRAKEN_URL, KrakenConfig,
-    LogConfig, LogFormat, MetricsConfig, Secret, StoreKind,
+    LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind,
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
 /// Where a Tunnel on the same machine comes from.
 const LOOPBACKS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+const DEFAULT_PREFIX: &str = "{pricecast}:";
 /// What one Kraken connection and one publication are meant for.
 const SYMBOLS_MAX: usize = 500;
 /// One that is used and one to rotate to.
@@ -40,8 +41,15 @@ pub(super) fn read(reader: &mut Reader) -> Config {
             within(value.duration("2500ms")?, POLL_AFTER)
         }),
         store: reader.take("store", StoreKind::Memory, |value| {
-            value.one_of(&[("memory", StoreKind::Memory)])
+            value.one_of(&[("memory", StoreKind::Memory), ("redis", StoreKind::Redis)])
         }),
+        redis: RedisConfig {
+            url: reader.take("redis.url", None, |value| match value.text()? {
+                "" => Ok(None),
+                text => RedisUrl::parse(text).map(Some),
+            }),
+            prefix: reader.take("redis.prefix", DEFAULT_PREFIX.to_owned(), prefix),
+        },
         log: LogConfig {
             format: reader.take("log.format", LogFormat::Text, |value| {
                 value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
@@ -107,6 +115,26 @@ pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
         let advice =
             "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
         reader.complain("metrics.listen", advice.to_owned());
+    }
+    check_redis(config, reader);
+}
+
+/// The address of a Redis is there exactly when one is used.
+fn check_redis(config: &Config, reader: &mut Reader) {
+    let is_spoken_for = ["store", "redis.url"].into_iter().any(|key| reader.has_complained(key));
+    match (config.store, &config.redis.url) {
+        _ if is_spoken_for => {}
+        (StoreKind::Redis, None) => {
+            let advice =
+                "needs the address of a Redis in redis.url, e.g. \"redis://127.0.0.1:6379\"";
+            reader.complain("store", advice.to_owned());
+        }
+        (StoreKind::Memory, Some(_)) => {
+            let advice =
+                "is not used while store is \"memory\"; set store = \"redis\", or leave it out";
+            reader.complain("redis.url", advice.to_owned());
+        }
+        (StoreKind::Redis, Some(_)) | (StoreKind::Memory, None) => {}
     }
 }
 
@@ -212,6 +240,17 @@ fn url(value: &Value, schemes: &[&str], example: &str) -> Parsed<Url> {
         Ok(url)
     } else {
         Err(wanted())
+    }
+}
+
+fn prefix(value: &Value) -> Parsed<String> {
+    let text = value.text()?;
+    let tag = text.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    let has_tag = tag.is_some_and(|(tag, _)| !tag.is_empty());
+    if has_tag && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be visible ASCII with a hash tag in braces, e.g. {DEFAULT_PREFIX:?}"))
     }
 }
 

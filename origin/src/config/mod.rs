@@ -5,6 +5,7 @@ mod document;
 mod keys;
 mod print;
 mod reader;
+mod redis_url;
 mod value;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use pricecast_wire::headers::ClientMaxAge;
 use reqwest::Url;
 
 pub use reader::{ConfigError, Problem};
+pub use redis_url::RedisUrl;
 
 /// Prefix of the variables that are read; sections are parted by two underscores:
 /// `PRICECAST_HTTP__LISTEN` is `http.listen`.
@@ -42,6 +44,8 @@ pub struct Config {
     pub poll_after: Duration,
     /// Where the snapshot lives.
     pub store: StoreKind,
+    /// `redis.*`
+    pub redis: RedisConfig,
     /// `log.*`
     pub log: LogConfig,
     /// `http.*`
@@ -61,6 +65,17 @@ pub struct Config {
 pub enum StoreKind {
     /// In this process.
     Memory,
+    /// In this process, and shared by two or three of them through a Redis.
+    Redis,
+}
+
+/// The Redis through which several instances agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// Its address; set exactly when the store is [`StoreKind::Redis`].
+    pub url: Option<RedisUrl>,
+    /// What our keys begin with; a hash tag keeps them on one node of a cluster.
+    pub prefix: String,
 }
 
 /// How the log is written.

@@ -24,6 +24,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     };
     let store = match config.store {
         StoreKind::Memory => "memory",
+        StoreKind::Redis => "redis",
     };
     let format = match config.log.format {
         LogFormat::Text => "text",
@@ -34,6 +35,9 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.text("state_dir", &config.state_dir.display().to_string());
     out.value("poll_after", &duration(config.poll_after));
     out.text("store", store);
+    out.section("redis");
+    out.text("url", &config.redis.url.as_ref().map(ToString::to_string).unwrap_or_default());
+    out.text("prefix", &config.redis.prefix);
     out.section("log");
     out.text("format", format);
     out.text("level", &config.log.level);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::document::{self, SyntaxError};
 use super::value::{Parsed, Value};
-use super::{Config, ENV_PREFIX, FileText};
+use super::{Config, ENV_PREFIX, FileText, RedisUrl};
 
 /// One mistake: which key, what was written, where, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,11 @@ impl Reader {
 }
 
 fn shown(key: &str, value: &Value) -> String {
-    if key.starts_with("access.") { format!("{key} = ***") } else { format!("{key} = {value}") }
+    match value {
+        _ if key.starts_with("access.") => format!("{key} = ***"),
+        Value::Text(text) if key == "redis.url" => format!("{key} = {:?}", RedisUrl::masked(text)),
+        value => format!("{key} = {value}"),
+    }
 }
 
 /// The known key that is at most three edits away.

@@ -67,7 +67,15 @@ fn each_kind_of_mistake_has_its_advice() {
         ("symbols = [\"BTC\", \"XBT\"]", "BTC is listed more than once"),
         ("symbols = 7", "must be a list"),
         ("symbols = [7]", "must be a list"),
-        ("store = \"redis\"", "must be \"memory\""),
+        ("store = \"disk\"", "must be \"memory\" or \"redis\""),
+        ("store = \"redis\"", "needs the address of a Redis in redis.url"),
+        ("redis.url = \"redis://127.0.0.1\"", "is not used while store is \"memory\""),
+        ("redis.url = \"127.0.0.1:6379\"", "is no redis://, rediss:// or redis+unix:/// URL"),
+        ("redis.url = \"rediss://a/#insecure\"", "is no redis://, rediss:// or redis+unix:/// URL"),
+        ("redis.url = \"redis://a/db\"", "is no redis://, rediss:// or redis+unix:/// URL"),
+        ("redis.url = \"redis://u:***@a\"", "write the password itself"),
+        ("redis.prefix = \"pricecast:\"", "a hash tag in braces"),
+        ("redis.prefix = \"{}:\"", "a hash tag in braces"),
         ("poll_after = 2500", "needs a unit and quotes, e.g. \"2500ms\""),
         ("poll_after = \"1h\"", "must lie between 500ms and 1m"),
         ("log.format = \"xml\"", "must be \"text\" or \"json\""),
@@ -131,6 +139,26 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
+fn the_address_of_a_redis_is_shown_without_its_password() {
+    for (url, shown) in [
+        ("redis://127.0.0.1:6379/2", "redis://127.0.0.1:6379/2"),
+        ("rediss://app:canary@redis.example", "rediss://app:***@redis.example"),
+        ("redis://:canary@[::1]:7000", "redis://:***@[::1]:7000"),
+        (
+            "redis+unix:///run/redis.sock?db=1&pass=canary",
+            "redis+unix:///run/redis.sock?db=1&pass=***",
+        ),
+    ] {
+        let config = load(&format!("store = \"redis\"\nredis.url = \"{url}\""), &[]).unwrap();
+        assert_eq!(config.redis.url.as_ref().unwrap().to_string(), shown);
+        assert!(config.to_toml().contains(&format!("url = \"{shown}\"")), "{}", config.to_toml());
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+    let error = load("redis.url = \"http://app:canary@redis.example\"", &[]).unwrap_err();
+    assert!(!error.to_string().contains("canary"), "{error}");
+}
+
+#[test]
 fn another_exchange_address_makes_it_a_custom_market() {
     assert!(load("coinbase.url = \"https://api.coinbase.com\"", &[]).unwrap().is_real_market());
     for text in
@@ -142,7 +170,11 @@ fn another_exchange_address_makes_it_a_custom_market() {
 
 #[test]
 fn what_is_printed_gives_the_same_configuration() {
-    let config = load("symbols = [\"SOL\"]\nhttp.drain = \"1500ms\"\nlog.format = \"json\"", &[]);
+    let config = load(
+        "symbols = [\"SOL\"]\nhttp.drain = \"1500ms\"\nlog.format = \"json\"\nstore = \"redis\"\n\
+         redis.url = \"redis://127.0.0.1:1\"",
+        &[],
+    );
     let config = config.unwrap();
     assert_eq!(load(&config.to_toml(), &[]).unwrap(), config);
 }

@@ -5,6 +5,7 @@ use pricecast_core::{Snapshot, Source, UnixMillis};
 use serde_json::{Value, json};
 
 use super::respond::Reply;
+use crate::cluster::{Redis, Standing};
 use crate::health::Health;
 
 /// The process runs. Always cheap, always 200: a restart helps against nothing else.
@@ -19,8 +20,12 @@ pub(super) fn ready(
     health: &Health,
     is_real_market: bool,
 ) -> Reply {
-    let reasons: Vec<_> = reason(snapshot, now).into_iter().collect();
+    let mut reasons: Vec<_> = reason(snapshot, now).into_iter().collect();
     let mut warnings = Vec::new();
+    if let Some(trouble) = health.standing().and_then(redis_trouble) {
+        // With fresh prices it is trouble to come, else perhaps the cause.
+        if reasons.is_empty() { &mut warnings } else { &mut reasons }.push(trouble);
+    }
     for task in health.unsettled(now) {
         warnings.push(told(
             "task_restarting",
@@ -49,6 +54,7 @@ pub(super) fn ready(
         "mode": snapshot.map(|snapshot| snapshot.mode(now).as_str()),
         "unavailable": snapshot.map(|s| s.unavailable.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "sources": snapshot.map(|snapshot| sources(snapshot, now)),
+        "cluster": health.standing().map(cluster),
     });
     let mut reply = Reply::json(status, body.to_string());
     if !is_ready {
@@ -66,6 +72,27 @@ fn reason(snapshot: Option<&Snapshot>, now: UnixMillis) -> Option<Value> {
         }
         Some(_) => None,
     }
+}
+
+fn redis_trouble(standing: Standing) -> Option<Value> {
+    let what = match standing.redis {
+        Redis::Answers => return None,
+        Redis::Unknown => "has not answered yet".to_owned(),
+        Redis::Fails(failure) => format!("does not answer as it should ({failure})"),
+    };
+    let so = match standing.leads {
+        Some(_) => "this instance goes on ingesting, the others serve what they hold",
+        None => "this instance serves what it holds, and cannot be elected",
+    };
+    Some(told("redis_unreachable", &format!("Redis {what}: {so}")))
+}
+
+fn cluster(standing: Standing) -> Value {
+    json!({
+        "role": if standing.leads.is_some() { "leader" } else { "follower" },
+        "epoch": standing.leads.unwrap_or(standing.seen_epoch),
+        "redis": standing.redis.as_str(),
+    })
 }
 
 fn sources(snapshot: &Snapshot, now: UnixMillis) -> Value {

@@ -7,7 +7,8 @@ pub mod state;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use pricecast_core::{Snapshot, UnixMillis};
+use pricecast_core::{Snapshot, UnixMillis, Version};
+use tokio::sync::watch;
 
 pub use publication::{Form, Publication};
 
@@ -20,20 +21,30 @@ pub struct Store {
     /// Taken to replace `current`, so that a reader that renders an old snapshot anew cannot
     /// overwrite a newer one.
     replacing: Mutex<()>,
+    news: watch::Sender<Version>,
 }
 
 impl Store {
     /// Nothing published yet; bodies may be held for `hold_ms` by whoever receives them.
     #[must_use]
-    pub const fn new(hold_ms: u64) -> Self {
-        Self { hold_ms, current: ArcSwapOption::const_empty(), replacing: Mutex::new(()) }
+    pub fn new(hold_ms: u64) -> Self {
+        let (current, replacing) = (ArcSwapOption::empty(), Mutex::default());
+        Self { hold_ms, current, replacing, news: watch::Sender::default() }
+    }
+
+    /// Tells the version of each publication; of several, the last.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Version> {
+        self.news.subscribe()
     }
 
     /// Publishes `snapshot` at `now`.
     pub fn publish(&self, snapshot: Snapshot, now: UnixMillis) {
+        let version = snapshot.version;
         let publication = Publication::new(Arc::new(snapshot), now, self.hold_ms);
         let _guard = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         self.current.store(Some(Arc::new(publication)));
+        self.news.send_replace(version);
     }
 
     /// The current publication with flags that are true at `now`; `None` before the first price.

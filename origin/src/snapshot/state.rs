@@ -6,7 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use pricecast_core::{FRESH_FOR_MS, PricePoint, Snapshot, UnixMillis};
+use pricecast_core::{
+    FRESH_FOR_MS, PerSource, PricePoint, Snapshot, SourceReport, Symbol, UnixMillis,
+};
 use pricecast_wire::{ParseError, parse, render};
 
 /// Its name carries the major version of the contract: a later one writes another file.
@@ -111,6 +113,32 @@ pub fn restorable(snapshot: &Snapshot, now: UnixMillis) -> Vec<PricePoint> {
     snapshot.prices.iter().map(restore).collect()
 }
 
+/// The publication of an earlier run as it may be served at `now`, before anything newer is known:
+/// with its true age, and of what is configured now. `None` if no price is left.
+#[must_use]
+pub fn restored(last: &Snapshot, symbols: &[Symbol], now: UnixMillis) -> Option<Snapshot> {
+    let prices = restorable(last, now);
+    let of = |symbol: &Symbol| prices.iter().find(|price| price.symbol == *symbol).copied();
+    let known: Vec<_> = symbols.iter().filter_map(of).collect();
+    let report = |report: SourceReport| SourceReport {
+        last_update: report
+            .last_update
+            .map(|at| if at <= now { at } else { now.minus_ms(FRESH_FOR_MS) }),
+        ..report
+    };
+    let restored = Snapshot {
+        data_at: last.data_at.min(now),
+        unavailable: symbols.iter().filter(|symbol| of(symbol).is_none()).copied().collect(),
+        sources: PerSource {
+            kraken: report(last.sources.kraken),
+            coinbase: report(last.sources.coinbase),
+        },
+        prices: known,
+        ..last.clone()
+    };
+    (!restored.prices.is_empty()).then_some(restored)
+}
+
 /// The epoch of this run: later than every earlier one, also after the clock was set back.
 #[must_use]
 pub fn next_epoch(now: UnixMillis, last: Option<&Snapshot>) -> u64 {
@@ -120,6 +148,8 @@ pub fn next_epoch(now: UnixMillis, last: Option<&Snapshot>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use pricecast_core::SourceStatus;
+
     use super::*;
     use crate::test_support::{at, snapshot};
 
@@ -184,6 +214,27 @@ mod tests {
         let [restored] = restorable(&last, at(999))[..] else { panic!() };
         assert!(restored.is_stale(at(999)));
         assert!(restored.as_of <= at(999));
+    }
+
+    #[test]
+    fn what_is_served_before_anything_is_known_is_of_the_symbols_configured_now() {
+        let last = snapshot(3, at(1_000));
+        let [btc, eth] = ["BTC", "ETH"].map(|text| Symbol::parse(text).unwrap());
+        let served = restored(&last, &[eth, btc], at(2_000)).unwrap();
+        assert_eq!((&served.prices, &served.unavailable), (&last.prices, &vec![eth]));
+        assert_eq!(served.version, last.version);
+        assert_eq!(restored(&last, &[eth], at(2_000)), None);
+    }
+
+    #[test]
+    fn a_source_that_spoke_in_our_future_does_not_pass_as_connected() {
+        let last = snapshot(3, at(1_000));
+        let btc = [Symbol::parse("BTC").unwrap()];
+        for (now_ms, status) in [(1_000, SourceStatus::Connected), (999, SourceStatus::Stale)] {
+            let served = restored(&last, &btc, at(now_ms)).unwrap();
+            assert_eq!(served.sources.kraken.status_at(at(now_ms)), status, "{now_ms}");
+            assert!(served.data_at <= at(now_ms));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use pricecast_origin::clock::{Clock, Readings};
 use pricecast_origin::exchange::kraken::KrakenStream;
 use pricecast_origin::exchange::kraken::dial::Dial;
 use pricecast_origin::exchange::{QUEUE_LEN, Received, tls};
-use pricecast_origin::ingest::Ingest;
+use pricecast_origin::ingest::{Ingest, Mandate};
 use pricecast_origin::metrics::Metrics;
 use pricecast_origin::snapshot::Store;
 use tokio::sync::{mpsc, watch};
@@ -336,6 +336,7 @@ async fn origin_host(
         clock: clock.clone(),
         aggregator,
         publisher: Publisher::new(1),
+        mandate: watch::Sender::new(Mandate::for_ever(1)).subscribe(),
         store: Arc::clone(&store),
         metrics,
     };

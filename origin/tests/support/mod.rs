@@ -6,6 +6,7 @@
 pub mod load;
 pub mod program;
 pub mod raw;
+pub mod redis;
 
 use std::time::Duration;
 

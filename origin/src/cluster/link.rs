@@ -1,0 +1,105 @@
+//! The connection to Redis: one call at a time, each within its time, the connection made anew
+//! after any failure.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisError, ScriptInvocation};
+use tokio::time::timeout;
+
+use super::failure::CallFailure;
+use crate::config::RedisUrl;
+
+/// A call that was not answered as it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}: {error}")]
+pub struct Failed {
+    /// In a word.
+    pub failure: CallFailure,
+    /// In the words of whoever failed.
+    pub error: String,
+}
+
+impl Failed {
+    /// Of an answer that nobody understands.
+    #[must_use]
+    pub fn odd() -> Self {
+        Self {
+            failure: CallFailure::Odd,
+            error: "it answered what none of our scripts does".to_owned(),
+        }
+    }
+}
+
+/// The connection.
+pub struct Link {
+    client: Client,
+    limits: AsyncConnectionConfig,
+    within: Duration,
+    connection: Option<MultiplexedConnection>,
+}
+
+impl Link {
+    /// Not connected yet. A call, with connecting where that is needed, takes at most `within`.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn new(url: &RedisUrl, within: Duration) -> Result<Self, RedisError> {
+        let limits = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(within))
+            .set_response_timeout(Some(within));
+        Ok(Self { client: Client::open(url.expose())?, limits, within, connection: None })
+    }
+
+    /// Runs a script; all of ours answer with a list of texts.
+    ///
+    /// # Errors
+    /// [`Failed`] when there is no such answer in time.
+    pub async fn call(&mut self, call: &ScriptInvocation<'_>) -> Result<Vec<Vec<u8>>, Failed> {
+        // It loads a script that is not there by itself.
+        self.within_time(async |connection| call.invoke_async(connection).await).await
+    }
+
+    /// Redis's clock, µs since the epoch.
+    ///
+    /// # Errors
+    /// [`Failed`] when it does not tell in time.
+    pub async fn time(&mut self) -> Result<i64, Failed> {
+        let ask = async |connection: &mut _| redis::cmd("TIME").query_async(connection).await;
+        let (seconds, micros): (i64, i64) = self.within_time(ask).await?;
+        Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
+    }
+
+    async fn within_time<T>(
+        &mut self,
+        run: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Failed> {
+        let outcome = match timeout(self.within, self.attempt(run)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let error = format!("no answer within {} ms", self.within.as_millis());
+                Err(Failed { failure: CallFailure::TimedOut, error })
+            }
+        };
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        outcome
+    }
+
+    async fn attempt<T>(
+        &mut self,
+        run: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, Failed> {
+        let failed = |failure, error: &RedisError| Failed { failure, error: error.to_string() };
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => {
+                let connected =
+                    self.client.get_multiplexed_async_connection_with_config(&self.limits).await;
+                none.insert(connected.map_err(|e| failed(CallFailure::of_connecting(&e), &e))?)
+            }
+        };
+        run(connection).await.map_err(|e| failed(CallFailure::of(&e), &e))
+    }
+}

@@ -1,0 +1,303 @@
+//! One of several instances that share a Redis: exactly one of them, the leader, speaks to the
+//! exchanges; all serve.
+//!
+//! Every decision is [`pricecast_core::lease::Lease`]'s. Here are the calls it orders and what
+//! follows from the answers: the feed is started or stopped, a newer snapshot is taken over into
+//! memory, a line is logged. Readers never wait for any of this, nor does the feed.
+
+pub mod failure;
+pub mod kept;
+pub mod link;
+pub mod scripts;
+mod standing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pricecast_core::lease::{Effect, Lease, LeaseParams, Order};
+use pricecast_core::{Snapshot, UnixMillis, Version};
+use redis::{RedisError, ScriptInvocation};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use self::standing::{Redis, Standing};
+
+use self::failure::CallFailure;
+use self::kept::Kept;
+use self::link::{Failed, Link};
+use self::scripts::{Answer, NO_HEAD, Scripts};
+use crate::clock::{self, Clock, Told};
+use crate::config::{Config, RedisUrl};
+use crate::feed::Feed;
+use crate::health::Health;
+use crate::ingest::Mandate;
+use crate::metrics::Metrics;
+use crate::snapshot::Store;
+
+/// How often Redis is asked for the time before the clock starts. The first answer comes over a
+/// connection that must be made.
+const TIME_READINGS: usize = 3;
+
+/// One run of one instance.
+pub struct Member {
+    link: Link,
+    scripts: Scripts,
+    lease: Lease,
+    refused_head: String,
+    /// Why calls have failed since the last that did not: each is told once.
+    failing: Vec<CallFailure>,
+    feed: Feed,
+    store: Arc<Store>,
+    clock: Clock,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+/// What a member acts on.
+pub struct Parts {
+    /// Started to lead, stopped to follow.
+    pub feed: Feed,
+    /// Where publications of others are put, and our own are found.
+    pub store: Arc<Store>,
+    /// The process clock; it follows Redis's.
+    pub clock: Clock,
+    /// Told how this instance stands.
+    pub health: Arc<Health>,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// Called to end.
+    pub stop: CancellationToken,
+}
+
+impl Member {
+    /// A follower so far, over `link`.
+    #[must_use]
+    pub fn new(config: &Config, link: Link, parts: Parts) -> Self {
+        let Parts { feed, store, clock, health, metrics, stop } = parts;
+        let market = if config.is_real_market() { "" } else { "custom:" };
+        let prefix = format!("{}{market}", config.redis.prefix);
+        let me = format!("{:016x}", rand::random::<u64>());
+        Self {
+            link,
+            scripts: Scripts::new(&prefix, me),
+            lease: Lease::new(LeaseParams::default(), Version::default()),
+            refused_head: NO_HEAD.to_owned(),
+            failing: Vec::new(),
+            feed,
+            store,
+            clock,
+            health,
+            metrics,
+            stop,
+        }
+    }
+
+    /// Takes part until it is told to stop; then stops ingesting and gives the lease back.
+    pub async fn run(&mut self) {
+        // A run that has failed may have left it going.
+        self.follow().await;
+        let held = self.store.snapshot().map(|snapshot| snapshot.version).unwrap_or_default();
+        self.lease = Lease::new(LeaseParams::default(), held);
+        self.stand(Redis::Unknown);
+        let mut news = self.store.subscribe();
+        let mut noted = held;
+        while !self.stop.is_cancelled() {
+            let published = *news.borrow_and_update();
+            if std::mem::replace(&mut noted, published) != published {
+                self.lease.note_published(published);
+            }
+            if let Some(order) = self.lease.poll_order(self.clock.now()) {
+                self.obey(order).await;
+                continue;
+            }
+            let due = self.lease.poll_timeout().unwrap_or_default();
+            tokio::select! {
+                () = sleep(self.clock.until(due)) => {}
+                _ = news.changed() => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+        self.follow().await;
+        if self.lease.leads().is_some() && self.ask("release", Scripts::release).await.is_ok() {
+            info!("gave the lease back: another instance leads from now on");
+        }
+    }
+
+    /// Makes the call that is due, and acts on the answer.
+    async fn obey(&mut self, order: Order) {
+        let outcome = match order {
+            Order::Look { seen_epoch, held } => self.look(seen_epoch, held).await,
+            Order::Acquire { ttl_ms, seen_epoch } => self.acquire(ttl_ms, seen_epoch).await,
+            Order::Write { epoch, ttl_ms, snapshot } => {
+                self.write(epoch, ttl_ms, snapshot.is_some()).await
+            }
+        };
+        match outcome {
+            Ok((effects, offered)) => {
+                self.failing.clear();
+                self.stand(Redis::Answers);
+                self.act(effects, offered).await;
+            }
+            Err(failed) => self.fail(order, &failed).await,
+        }
+    }
+
+    async fn look(&mut self, seen_epoch: u64, held: Version) -> Outcome {
+        let refused_head = self.refused_head.clone();
+        let answer =
+            self.ask("look", |scripts| scripts.look(seen_epoch, held, &refused_head)).await?;
+        let now = self.clock.now();
+        let offered = answer.found.as_ref().and_then(|kept| self.open(kept, now));
+        let version = offered.as_ref().map(|snapshot| snapshot.version);
+        Ok((self.lease.settle_look(now, answer.looked(version)), offered))
+    }
+
+    async fn acquire(&mut self, ttl_ms: u64, seen_epoch: u64) -> Outcome {
+        let answer = self.ask("acquire", |scripts| scripts.acquire(ttl_ms, seen_epoch)).await?;
+        let acquired = answer.acquired().ok_or_else(Failed::odd)?;
+        Ok((self.lease.settle_acquire(self.clock.now(), acquired), None))
+    }
+
+    /// With the publication in memory, if one of that epoch is to be written.
+    async fn write(&mut self, epoch: u64, ttl_ms: u64, is_unwritten: bool) -> Outcome {
+        let published = self.store.snapshot().filter(|s| is_unwritten && s.version.epoch == epoch);
+        let version = published.as_ref().map(|snapshot| snapshot.version);
+        let kept = published.map(|snapshot| Kept::of(&snapshot, self.clock.now()));
+        let snapshot = kept.as_ref().zip(version.map(|version| version.seq));
+        let answer = self.ask("write", |scripts| scripts.write(epoch, ttl_ms, snapshot)).await?;
+        let wrote = answer.wrote().ok_or_else(Failed::odd)?;
+        Ok((self.lease.settle_write(self.clock.now(), version, wrote), None))
+    }
+
+    /// One call, measured and counted.
+    async fn ask<'a>(
+        &'a mut self,
+        name: &'static str,
+        call: impl FnOnce(&'a Scripts) -> ScriptInvocation<'a>,
+    ) -> Result<Answer, Failed> {
+        let call = call(&self.scripts);
+        let (began, asked) = (Instant::now(), self.clock.ask());
+        let answered = self.link.call(&call).await;
+        let answer = answered.and_then(|answer| self.scripts.read(answer).ok_or_else(Failed::odd));
+        let outcome = match &answer {
+            Ok(answer) => answer.verdict(),
+            Err(failed) => failed.failure.as_str(),
+        };
+        self.metrics.redis().call(name, outcome, began.elapsed());
+        if let Ok(answer) = &answer {
+            self.clock.note(asked, answer.time_us);
+        }
+        answer
+    }
+
+    /// The snapshot that was found, unless it must not be served.
+    fn open(&mut self, kept: &Kept, now: UnixMillis) -> Option<Snapshot> {
+        match kept.open(now) {
+            Ok(snapshot) => Some(snapshot),
+            Err(refused) => {
+                // So that it is neither fetched nor told again.
+                self.refused_head.clone_from(&kept.head);
+                let reason = refused.as_str();
+                self.metrics.redis().snapshot_refused(reason);
+                warn!(
+                    reason,
+                    "the snapshot in Redis is refused, what is held is served on: {refused}"
+                );
+                None
+            }
+        }
+    }
+
+    async fn fail(&mut self, order: Order, failed: &Failed) {
+        let Failed { failure, error } = failed;
+        let effects = self.lease.settle_failure(self.clock.now());
+        self.stand(Redis::Fails(*failure));
+        if !self.failing.contains(failure) {
+            self.failing.push(*failure);
+            let (call, reason) = (order.as_str(), failure.as_str());
+            warn!(call, reason, error, "call Redis ({call}): {error}");
+        }
+        self.act(effects, None).await;
+    }
+
+    async fn act(&mut self, effects: Vec<Effect>, mut offered: Option<Snapshot>) {
+        if let Some(epoch) = self.lease.leads() {
+            self.feed.mandate(Mandate { epoch, until: self.lease.publishes_until() });
+        }
+        for effect in effects {
+            self.note(&effect);
+            match effect {
+                Effect::Lead { .. } => self.feed.start().await,
+                Effect::StepDown { .. } => self.follow().await,
+                Effect::Adopt { .. } => {
+                    if let Some(snapshot) = offered.take() {
+                        self.store.publish(snapshot, self.clock.now());
+                    }
+                }
+                Effect::Unreachable { .. } | Effect::Reachable | Effect::StoodStill { .. } => {}
+            }
+        }
+    }
+
+    /// Publishes nothing from this moment on, and leaves the exchanges alone.
+    async fn follow(&mut self) {
+        self.feed.mandate(Mandate::NONE);
+        self.feed.stop().await;
+    }
+
+    fn note(&self, effect: &Effect) {
+        if !effect.is_transition() {
+            return;
+        }
+        let reason = reason(effect);
+        self.metrics.redis().transition(reason);
+        let role = if self.lease.leads().is_some() { "leader" } else { "follower" };
+        let epoch = self.lease.seen_epoch();
+        if effect.is_worse() {
+            warn!(role, reason, epoch, "{effect}");
+        } else {
+            info!(role, reason, epoch, "{effect}");
+        }
+    }
+
+    fn stand(&self, redis: Redis) {
+        let (leads, seen_epoch) = (self.lease.leads(), self.lease.seen_epoch());
+        self.metrics.redis().is_leader(leads.is_some());
+        self.health.note_standing(Standing { leads, seen_epoch, redis });
+    }
+}
+
+/// Why, in a word, for log and metrics.
+const fn reason(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Lead { reason, .. } => reason.as_str(),
+        Effect::StepDown { reason, .. } => reason.as_str(),
+        other => other.as_str(),
+    }
+}
+
+/// What follows from a call, and the snapshot it brought.
+type Outcome = Result<(Vec<Effect>, Option<Snapshot>), Failed>;
+
+/// A connection whose calls take no longer than the lease allows.
+///
+/// # Errors
+/// When the address cannot be used.
+pub fn link(url: &RedisUrl) -> Result<Link, RedisError> {
+    Link::new(url, Duration::from_millis(LeaseParams::default().call_timeout_ms))
+}
+
+/// The time by Redis's clock, for a process clock that does not run yet. `None` if it cannot be
+/// asked.
+pub async fn time(link: &mut Link) -> Option<Told> {
+    let mut best: Option<Told> = None;
+    for _ in 0..TIME_READINGS {
+        let asked = clock::ask_early();
+        let Ok(time_us) = link.time().await else { break };
+        let told = clock::told_early(asked, time_us);
+        best = best.into_iter().chain(told).min_by_key(Told::round_trip_us);
+    }
+    best
+}
