@@ -1,7 +1,7 @@
 // pricecast-origin as a process.
 
 import path from 'node:path';
-import { request } from './http.mjs';
+import { json, request } from './http.mjs';
 import { binary, freshFolder } from './paths.mjs';
 import { Program } from './process.mjs';
 import { until } from './until.mjs';
@@ -68,19 +68,38 @@ class Origin {
     return this.#program.stop();
   }
 
+  signal(name) {
+    this.#program.signal(name);
+  }
+
   log() {
     return this.#program.log();
+  }
+
+  /** One request for its prices, past every cache. */
+  ask() {
+    return request(`${this.url}/api/v1/prices`);
+  }
+
+  /** What it says of itself. */
+  async ready() {
+    return json(await request(`${this.url}/ready`));
+  }
+
+  /** The sum of one of its counters over all sets of labels that contain `labels`. */
+  async counted(name, labels = '') {
+    const { body } = await request(this.metricsUrl);
+    const lines = body.split('\n').filter((line) => line.startsWith(`pricecast_${name}_total`) && line.includes(labels));
+    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
+  /** How many requests it has answered whose metric has this label. */
+  requests(label) {
+    return this.counted('http_requests', label);
   }
 
   /** How many requests for prices it has answered, by its own count. */
   pricesServed() {
     return this.requests('resource="prices"');
-  }
-
-  /** How many requests it has answered whose metric has this label. */
-  async requests(label) {
-    const { body } = await request(this.metricsUrl);
-    const counts = [...body.matchAll(/^pricecast_http_requests_total\{([^}]*)\} (\d+)/gm)];
-    return counts.filter(([, labels]) => labels.includes(label)).reduce((sum, [, , count]) => sum + Number(count), 0);
   }
 }

@@ -58,6 +58,11 @@ export class Program {
     await until(`${this.name} is gone`, START_LIMIT_MS, () => this.exit);
   }
 
+  /** Signals it; `SIGSTOP` holds it, `SIGCONT` lets it go on. */
+  signal(name) {
+    this.#child.signal(name);
+  }
+
   log() {
     try {
       // Colours would split what tests look for.
