@@ -375,6 +375,13 @@ fn an_epoch_nobody_can_have_led_under_is_not_taken_from_the_state_file() {
 }
 
 #[test]
+fn the_highest_epoch_is_millennia_ahead_and_leaves_room_for_elections() {
+    const YEAR_9999_MS: u64 = 253_402_300_800_000;
+    const EXACT_MAX: u64 = (1 << 53) - 1;
+    assert!((YEAR_9999_MS..EXACT_MAX - 1_000_000).contains(&EPOCH_MAX), "{EPOCH_MAX}");
+}
+
+#[test]
 fn every_change_of_state_has_a_line_and_adoptions_have_none() {
     let all = [
         (Effect::Lead { epoch: 8, reason: LeadReason::Elected }, "lead", true, false),
