@@ -1,5 +1,5 @@
 # `make run` starts everything on a simulated market, `make test` proves it; both set up what is missing.
-.PHONY: setup run test fmt lint wasm e2e faults sim fuzz bench
+.PHONY: setup run test fmt lint wasm e2e faults sim fuzz mutants bench
 setup: ; @scripts/setup
 run: setup ; @node scripts/run.mjs
 test: setup ; @scripts/test
@@ -10,4 +10,5 @@ e2e: setup ; @scripts/test wasm build e2e
 faults: setup ; @node_modules/.bin/node scripts/faults.mjs
 sim: ; @node scripts/sim.mjs
 fuzz: ; @scripts/setup fuzz && node scripts/fuzz.mjs
+mutants: ; @scripts/setup mutants && node scripts/mutants.mjs
 bench: ; @cargo bench -p pricecast-origin --bench ingest --bench running
