@@ -4,13 +4,14 @@ use crate::decimal::Decimal;
 use crate::fault::FaultSpec;
 use crate::http::{Request, Response};
 use crate::market::Venue;
+use crate::script;
 use crate::sim::Sim;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
 const KNOWN: &str = "known: GET, POST, DELETE /control/faults; DELETE /control/faults/{id}; \
-    POST /control/price; GET /control/truth?seconds=30; GET /control/stats";
+    POST /control/price, /control/script; GET /control/truth?seconds=30; GET /control/stats";
 
 /// Answers a request under `/control/`.
 pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
@@ -23,11 +24,14 @@ pub(crate) fn answer(sim: &Sim, request: &Request) -> Response {
         }
         ("DELETE", path) if path.starts_with("/control/faults/") => clear_one(sim, path),
         ("POST", "/control/price") => set_price(sim, &request.body),
+        ("POST", "/control/script") => play(sim, &request.body),
         ("GET", "/control/truth") => truth(sim, request),
         ("GET", "/control/stats") => Response::of(200, &sim.counters.read()),
-        (_, "/control/faults" | "/control/price" | "/control/truth" | "/control/stats") => {
-            problem(405, KNOWN)
-        }
+        (
+            _,
+            "/control/faults" | "/control/price" | "/control/script" | "/control/truth"
+            | "/control/stats",
+        ) => problem(405, KNOWN),
         _ => problem(404, KNOWN),
     }
 }
@@ -49,6 +53,19 @@ fn clear_one(sim: &Sim, path: &str) -> Response {
         return list(sim, 200);
     }
     problem(404, "no active fault has this id; GET /control/faults lists them")
+}
+
+/// The body is a script as a file has it; its times count from now.
+fn play(sim: &Sim, body: &[u8]) -> Response {
+    let script = match script::parse(&String::from_utf8_lossy(body)) {
+        Ok(script) => script,
+        Err(error) => return problem(400, &format!("script{error}")),
+    };
+    let entries = script.len();
+    match sim.play(script) {
+        Ok(()) => Response::of(201, &json!({ "entries": entries })),
+        Err((entry, error)) => problem(400, &format!("script, entry {entry}: {error}")),
+    }
 }
 
 /// The body of `POST /control/price`.

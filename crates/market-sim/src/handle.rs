@@ -7,6 +7,7 @@ use crate::http;
 use crate::market::{Generator, Market, Pace, Venue};
 use crate::options::{DEFAULT_SYMBOLS, Options};
 use crate::replay::{Replay, ReplayError};
+use crate::script::ScriptEntry;
 use crate::sim::Sim;
 use crate::stats::Stats;
 use crate::truth::Truth;
@@ -61,13 +62,13 @@ pub async fn start(mut options: Options) -> Result<Handle, StartError> {
     }
     let clock = SimClock::start();
     let market = market(&options, &clock)?;
-    check_script(&options, &market)?;
-    options.script.sort_by_key(|entry| entry.at);
+    let script = std::mem::take(&mut options.script);
     let listen = options.listen;
     let failed = |source| StartError::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let sim = Arc::new(Sim::new(options, clock, market));
+    sim.play(script).map_err(|(entry, source)| StartError::Script { entry, source })?;
     let driver = Arc::clone(&sim);
     let tasks = vec![
         tokio::spawn(async move { driver.drive().await }),
@@ -100,15 +101,6 @@ fn market(options: &Options, clock: &SimClock) -> Result<Market, ReplayError> {
             recording.market(options.speed, pace.epoch_us)
         }
     })
-}
-
-fn check_script(options: &Options, market: &Market) -> Result<(), StartError> {
-    let known: Vec<&str> = market.listings().iter().map(|l| l.symbol.as_str()).collect();
-    for (index, entry) in options.script.iter().enumerate() {
-        let checked = entry.spec.check(&known);
-        checked.map_err(|source| StartError::Script { entry: index + 1, source })?;
-    }
-    Ok(())
 }
 
 async fn accept(sim: Arc<Sim>, listener: TcpListener) {
@@ -163,6 +155,14 @@ impl Handle {
     /// [`SpecError`] when it makes no sense here.
     pub fn inject(&self, spec: FaultSpec) -> Result<u64, SpecError> {
         self.sim.inject(spec)
+    }
+
+    /// Plays a script, its times counted from now.
+    ///
+    /// # Errors
+    /// The number of a wrong entry, counted from 1, and what is wrong with it.
+    pub fn play(&self, script: Vec<ScriptEntry>) -> Result<(), (usize, SpecError)> {
+        self.sim.play(script)
     }
 
     /// Ends every fault.

@@ -39,6 +39,6 @@ pub use handle::{Handle, StartError, start};
 pub use market::{VENUES, Venue};
 pub use options::{DEFAULT_SYMBOLS, Options, UnknownProduct};
 pub use replay::ReplayError;
-pub use script::{ScriptEntry, ScriptError, read_script};
+pub use script::{ScriptEntry, ScriptError, TextError, read_script};
 pub use stats::{Stats, VenueStats};
 pub use truth::{PricePoint, Truth};

@@ -25,19 +25,25 @@ pub enum ScriptError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The file is not TOML or JSON of the expected shape.
-    #[error("{path}: {problem}")]
-    Shape {
+    /// The file cannot be a script.
+    #[error("{path}{problem}")]
+    Text {
         /// Which file.
         path: PathBuf,
-        /// What is wrong.
-        problem: String,
+        /// What is wrong with its text.
+        problem: TextError,
     },
+}
+
+/// What is wrong with the text of a script.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// It is not TOML or JSON of the expected shape.
+    #[error(": {0}")]
+    Shape(String),
     /// One entry is wrong.
-    #[error("{path}, entry {entry}: {problem}")]
+    #[error(", entry {entry}: {problem}")]
     Entry {
-        /// Which file.
-        path: PathBuf,
         /// Counted from 1.
         entry: usize,
         /// What is wrong.
@@ -53,31 +59,32 @@ pub enum ScriptError {
 pub fn read_script(path: &Path) -> Result<Vec<ScriptEntry>, ScriptError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ScriptError::Read { path: path.to_owned(), source })?;
-    parse(path, &text)
+    parse(&text).map_err(|problem| ScriptError::Text { path: path.to_owned(), problem })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<ScriptEntry>, ScriptError> {
-    let shape = |problem: String| ScriptError::Shape { path: path.to_owned(), problem };
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    let list = match extension {
-        Some("json") => serde_json::from_str::<Value>(text).map_err(|e| shape(e.to_string()))?,
-        Some("toml") => {
-            let mut table: toml::Table = toml::from_str(text).map_err(|e| shape(e.to_string()))?;
-            let faults = table.remove("fault").unwrap_or(toml::Value::Array(Vec::new()));
-            if let Some(key) = table.keys().next() {
-                return Err(shape(format!("unknown key \"{key}\"; a script has [[fault]] tables")));
-            }
-            serde_json::to_value(faults).map_err(|e| shape(e.to_string()))?
+/// The text of a script. JSON begins with a list of objects, which no TOML does.
+pub(crate) fn parse(text: &str) -> Result<Vec<ScriptEntry>, TextError> {
+    let shape = |problem: String| TextError::Shape(problem);
+    let is_json = text.trim_start().strip_prefix('[').is_some_and(|rest| {
+        let next = rest.trim_start().chars().next();
+        matches!(next, Some('{' | ']') | None)
+    });
+    let list = if is_json {
+        serde_json::from_str::<Value>(text).map_err(|e| shape(e.to_string()))?
+    } else {
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| shape(e.to_string()))?;
+        let faults = table.remove("fault").unwrap_or(toml::Value::Array(Vec::new()));
+        if let Some(key) = table.keys().next() {
+            return Err(shape(format!("unknown key \"{key}\"; a script has [[fault]] tables")));
         }
-        _ => return Err(shape("a script is a .toml or a .json".to_owned())),
+        serde_json::to_value(faults).map_err(|e| shape(e.to_string()))?
     };
     let Value::Array(entries) = list else {
         return Err(shape("a script is a list of faults".to_owned()));
     };
     let mut script = Vec::new();
     for (index, value) in entries.into_iter().enumerate() {
-        let fail =
-            |problem| ScriptError::Entry { path: path.to_owned(), entry: index + 1, problem };
+        let fail = |problem| TextError::Entry { entry: index + 1, problem };
         script.push(entry(value).map_err(fail)?);
     }
     script.sort_by_key(|entry| entry.at);
@@ -105,8 +112,8 @@ mod tests {
             symbol = \"BTC\"\nseconds = 3\n";
         let json = r#"[{"at_seconds":20,"target":"both","fault":"reset"},
             {"at_seconds":2.5,"target":"kraken","fault":"spike","symbol":"BTC","seconds":3}]"#;
-        let script = parse(Path::new("s.toml"), toml).unwrap();
-        assert_eq!(script, parse(Path::new("s.json"), json).unwrap());
+        let script = parse(toml).unwrap();
+        assert_eq!(script, parse(json).unwrap());
         let spike = FaultSpec::new(Target::Kraken, Fault::Spike).symbol("BTC").seconds(3.0);
         assert_eq!(script[0], ScriptEntry { at: Duration::from_millis(2500), spec: spike });
         assert_eq!(script.len(), 2);
@@ -114,17 +121,20 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_is_named() {
-        for (name, text, part) in [
-            ("s.json", r#"[{"target":"both","fault":"reset"}]"#, "entry 1: at_seconds must"),
-            ("s.json", r#"[{"at_seconds":-1,"target":"both","fault":"reset"}]"#, "at_seconds"),
-            ("s.json", r#"[{"at_seconds":1,"target":"both","fault":"rest"}]"#, "unknown variant"),
-            ("s.json", "{}", "a list of faults"),
-            ("s.toml", "faults = 1", "unknown key \"faults\""),
-            ("s.toml", "fault = ", "s.toml: "),
-            ("s.yaml", "", ".toml or a .json"),
+        for (text, part) in [
+            (r#"[{"target":"both","fault":"reset"}]"#, "entry 1: at_seconds must"),
+            (r#"[{"at_seconds":-1,"target":"both","fault":"reset"}]"#, "at_seconds"),
+            (r#"[{"at_seconds":1,"target":"both","fault":"rest"}]"#, "unknown variant"),
+            ("fault = 1", "a list of faults"),
+            ("faults = 1", "unknown key \"faults\""),
+            ("fault = ", "TOML parse error"),
+            ("[{", "EOF while parsing"),
+            ("<html>", "TOML parse error"),
         ] {
-            let error = parse(Path::new(name), text).unwrap_err().to_string();
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+        assert_eq!(parse(" [ ]").unwrap(), []);
+        assert_eq!(parse("# nothing happens").unwrap(), []);
     }
 }

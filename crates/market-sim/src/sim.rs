@@ -11,6 +11,7 @@ use crate::options::Options;
 use crate::script::ScriptEntry;
 use crate::stats::Counters;
 use crate::truth::Truth;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
@@ -32,6 +33,8 @@ pub(crate) struct Sim {
     world: Mutex<World>,
     ticks: broadcast::Sender<Tick>,
     faults: watch::Sender<Arc<FaultBoard>>,
+    /// Faults to come, with their time (µs since the start), in order.
+    agenda: watch::Sender<VecDeque<(i64, FaultSpec)>>,
 }
 
 struct World {
@@ -52,6 +55,7 @@ impl Sim {
             world: Mutex::new(World { market, truth }),
             ticks: broadcast::channel(TICK_BUFFER).0,
             faults: watch::Sender::new(Arc::new(FaultBoard::default())),
+            agenda: watch::Sender::new(VecDeque::new()),
         }
     }
 
@@ -179,10 +183,31 @@ impl Sim {
         let _ = self.ticks.send(tick);
     }
 
-    fn run_entry(&self, entry: Option<&ScriptEntry>) {
-        let Some(entry) = entry else { return };
-        // Checked at the start; a failure here would be a change of the market since.
-        if let Err(error) = self.inject(entry.spec.clone()) {
+    /// Plays a script, its times counted from now; the number of a wrong entry, from 1, and what
+    /// is wrong with it.
+    pub(crate) fn play(&self, script: Vec<ScriptEntry>) -> Result<(), (usize, SpecError)> {
+        let known: Vec<&str> = self.listings.iter().map(|l| l.symbol.as_str()).collect();
+        for (index, entry) in script.iter().enumerate() {
+            entry.spec.check(&known).map_err(|error| (index + 1, error))?;
+        }
+        let now_us = self.clock.elapsed_us();
+        self.agenda.send_modify(|agenda| {
+            agenda.extend(script.into_iter().map(|e| (now_us + micros(e.at), e.spec)));
+            agenda.make_contiguous().sort_by_key(|(at_us, _)| *at_us);
+        });
+        Ok(())
+    }
+
+    fn run_next_entry(&self) {
+        let mut next = None;
+        self.agenda.send_if_modified(|agenda| {
+            next = agenda.pop_front();
+            false
+        });
+        // Checked before; a failure here would be a change of the market since.
+        if let Some((_, spec)) = next
+            && let Err(error) = self.inject(spec)
+        {
             tracing::error!(%error, "scripted fault not injected");
         }
     }
@@ -190,7 +215,7 @@ impl Sim {
     /// Drives the market, the script, and ends faults whose time is up, for ever.
     pub(crate) async fn drive(&self) {
         let mut faults = self.faults();
-        let mut script = self.options.script.iter().peekable();
+        let mut agenda = self.agenda.subscribe();
         loop {
             let next_tick = self.advance(&mut self.world());
             let now_us = self.clock.elapsed_us();
@@ -199,9 +224,9 @@ impl Sim {
                 self.change_faults(|board| board.expire(now_us));
                 continue;
             }
-            let scripted = script.peek().map(|entry| micros(entry.at));
+            let scripted = agenda.borrow_and_update().front().map(|(at_us, _)| *at_us);
             if scripted.is_some_and(|at| at <= now_us) {
-                self.run_entry(script.next());
+                self.run_next_entry();
                 continue;
             }
             let due = [next_tick, expiry, scripted].into_iter().flatten().min();
@@ -211,6 +236,7 @@ impl Sim {
             tokio::select! {
                 () = sleep_until(wake) => {}
                 _ = faults.changed() => {}
+                _ = agenda.changed() => {}
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::http::{Request, Response};
 use crate::market::{Quote, Venue};
 use crate::options::UnknownProduct;
 use crate::sim::Sim;
+use serde_json::Value;
 use std::sync::Arc;
 
 const VENUE: Venue = Venue::Coinbase;
@@ -86,6 +87,13 @@ impl Shelf<'_> {
         let listing = self.sim.listings.get(index)?;
         let quote = said(self.board, VENUE, index, &listing.symbol, self.quotes.get(index)?);
         let mut product = Product::new(listing, &quote, &self.condition(&listing.symbol));
+        let has = |fault| self.board.find_for(VENUE, fault, &listing.symbol).is_some();
+        if has(Fault::CrossedBook) || has(Fault::OneSidedBook) {
+            product.best_bid_price = quote.bid.to_string();
+            product.best_ask_price = quote.ask.to_string();
+            let half_spread = quote.ask.minus(quote.bid).times_ratio(1, 2);
+            product.mid_market_price = quote.ask.minus(half_spread).to_string();
+        }
         if let Some(fault) = self.board.find_for(VENUE, Fault::BadNumber, &listing.symbol) {
             let requests = self.sim.counters.read().coinbase.requests;
             let turn = usize::try_from(requests).unwrap_or(0) + index;
@@ -112,17 +120,17 @@ impl Shelf<'_> {
     }
 }
 
-/// `None` is JSON `null`.
-fn bad_price(number: BadNumber, price: &Option<String>) -> Option<String> {
-    let right = price.as_deref().unwrap_or_default();
+fn bad_price(number: BadNumber, price: &Value) -> Value {
     match number {
-        BadNumber::Zero => Some(String::from("0")),
-        BadNumber::Negative => Some(format!("-{right}")),
-        BadNumber::Nan => Some(String::from("NaN")),
-        BadNumber::Infinite => Some(String::from("Infinity")),
-        BadNumber::Empty => Some(String::new()),
-        BadNumber::Null => None,
-        BadNumber::Absurd => Some("9".repeat(40)),
+        BadNumber::Zero => Value::from("0"),
+        BadNumber::Negative => Value::from(format!("-{}", price.as_str().unwrap_or_default())),
+        BadNumber::Nan => Value::from("NaN"),
+        BadNumber::Infinite => Value::from("Infinity"),
+        BadNumber::Overflow => Value::from("1e400"),
+        BadNumber::Empty => Value::from(""),
+        BadNumber::Null => Value::Null,
+        BadNumber::Absurd => Value::from("9".repeat(40)),
+        BadNumber::WrongType => Value::from(vec![price.clone()]),
     }
 }
 

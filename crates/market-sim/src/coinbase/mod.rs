@@ -6,6 +6,7 @@ mod cache;
 mod catalogue;
 mod product;
 mod service;
+mod spoil;
 
 pub(crate) use cache::Cache;
 pub(crate) use service::serve_one;

@@ -3,6 +3,7 @@
 use crate::decimal::Decimal;
 use crate::market::{Listing, Quote};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The flags that say whether a product can be traded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub(crate) struct ProductList {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Product {
     product_id: String,
-    /// `None` (JSON `null`) only under a fault.
-    pub(crate) price: Option<String>,
+    /// A string, but under a fault.
+    pub(crate) price: Value,
     price_percentage_change_24h: String,
     volume_24h: String,
     volume_percentage_change_24h: String,
@@ -52,7 +53,8 @@ pub(crate) struct Product {
     quote_currency_id: &'static str,
     base_currency_id: String,
     fcm_trading_session_details: Option<()>,
-    mid_market_price: &'static str,
+    /// These three are empty in every recording.
+    pub(crate) mid_market_price: String,
     alias: &'static str,
     alias_to: Vec<String>,
     base_display_symbol: String,
@@ -72,8 +74,8 @@ pub(crate) struct Product {
     display_name_overwrite: &'static str,
     is_alpha_testing: bool,
     about_description: &'static str,
-    best_bid_price: &'static str,
-    best_ask_price: &'static str,
+    pub(crate) best_bid_price: String,
+    pub(crate) best_ask_price: String,
 }
 
 impl Product {
@@ -84,7 +86,7 @@ impl Product {
         let increment = Decimal::new(1, decimals).to_string();
         let dollars = Decimal::from_f64(quote.volume.to_f64() * quote.last.to_f64(), 2);
         Self {
-            price: Some(quote.last.trimmed().to_string()),
+            price: Value::from(quote.last.trimmed().to_string()),
             price_percentage_change_24h: quote.change_pct(14).to_string(),
             volume_24h: quote.volume.trimmed().to_string(),
             volume_percentage_change_24h: String::from("12.49274884271996"),
@@ -109,7 +111,7 @@ impl Product {
             quote_currency_id: "USD",
             base_currency_id: symbol.to_owned(),
             fcm_trading_session_details: None,
-            mid_market_price: "",
+            mid_market_price: String::new(),
             alias: "",
             alias_to: vec![format!("{symbol}-USDC")],
             base_display_symbol: symbol.to_owned(),
@@ -129,8 +131,8 @@ impl Product {
             display_name_overwrite: "",
             is_alpha_testing: false,
             about_description: "",
-            best_bid_price: "",
-            best_ask_price: "",
+            best_bid_price: String::new(),
+            best_ask_price: String::new(),
             product_id: id,
         }
     }

@@ -1,8 +1,8 @@
 //! Answering one Coinbase request, or not, as the active faults say.
 
-use super::catalogue;
+use super::{catalogue, spoil};
 use crate::fault::{Fault, FaultBoard};
-use crate::http::{HttpLink, Request, Response, failure};
+use crate::http::{HttpLink, Request, failure};
 use crate::market::Venue;
 use crate::stats::Counted;
 use std::io;
@@ -11,17 +11,6 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 const VENUE: Venue = Venue::Coinbase;
-
-/// Bodies of an exchange that is not itself: cut and wrong JSON, other types, nothing.
-const GARBAGE: [&str; 7] = [
-    r#"{"products":[{"product_id":"BTC-USD","price":"#,
-    "null",
-    "[]",
-    r#"{"products":{"BTC-USD":1}}"#,
-    r#"{"products":[42,null,{"product_id":7,"price":[]}]}"#,
-    "CloudFlare proxy restarting",
-    "",
-];
 
 /// What is to be done with the connection.
 enum Fate {
@@ -55,8 +44,9 @@ pub(crate) async fn serve_one(link: &mut HttpLink<'_>, request: &Request) -> io:
     let response = match sim.limits.coinbase(now_ms).or_else(|| failure(&board, VENUE)) {
         Some(failure) => failure,
         None => {
-            let answer = catalogue::answer(&sim, &board, request);
-            spoilt(answer, &board, sim.counters.read().coinbase.requests)
+            let turn = sim.counters.read().coinbase.requests;
+            let board = board.at_turn(turn);
+            spoil::spoilt(catalogue::answer(&sim, &board, request), &board, turn)
         }
     };
     let response = response.with("date", catalogue::http_date(&sim, &board));
@@ -110,21 +100,4 @@ async fn late(link: &mut HttpLink<'_>, board: Arc<FaultBoard>) -> Fate {
         () = link.client_gone() => Fate::Gone,
         Ok(_) = faults.wait_for(|now| now.resets(VENUE) > resets) => Fate::Reset,
     }
-}
-
-/// The answer as a broken server sends it.
-fn spoilt(mut response: Response, board: &FaultBoard, turn: u64) -> Response {
-    if board.has(VENUE, Fault::Garbage) {
-        let turn = usize::try_from(turn).unwrap_or(0);
-        response.status = 200;
-        response.body = GARBAGE.get(turn % GARBAGE.len()).unwrap_or(&"").as_bytes().to_vec();
-    }
-    if let Some(fault) = board.find(VENUE, Fault::HugeBody) {
-        // Valid JSON: white space may follow any value.
-        response.body.resize(fault.spec.bytes.unwrap_or(10 * 1024 * 1024), b' ');
-    }
-    if board.has(VENUE, Fault::WrongContentType) {
-        response.content_type = "text/plain; charset=utf-8";
-    }
-    response
 }

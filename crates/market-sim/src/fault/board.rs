@@ -90,6 +90,15 @@ impl FaultBoard {
         self.active.iter().filter_map(|fault| fault.until_us).min()
     }
 
+    /// The same without the faults that leave the answer with this number alone.
+    pub(crate) fn at_turn(&self, turn: u64) -> Self {
+        let mut board = self.clone();
+        board
+            .active
+            .retain(|fault| fault.spec.every.is_none_or(|every| turn.is_multiple_of(every)));
+        board
+    }
+
     /// Every active fault, oldest first.
     pub(crate) fn active(&self) -> &[Arc<ActiveFault>] {
         &self.active

@@ -38,6 +38,17 @@ pub(crate) fn said(
         .find(|fault| HOLDING.contains(&fault.spec.fault) && fault.hits(venue, symbol));
     let held = holding.and_then(|fault| fault.held.get(index)).map(|pair| venue.of(pair));
     let mut quote = Arc::clone(held.unwrap_or(live));
+    if holding.is_some_and(|fault| fault.spec.volume_moves == Some(true)) {
+        quote = Arc::new(Quote { volume: live.volume, ..quote.as_ref().clone() });
+    }
+    if board.find_for(venue, Fault::CrossedBook, symbol).is_some() {
+        let (bid, ask) = (quote.last.times_ratio(3, 2), quote.last.times_ratio(1, 2));
+        quote = Arc::new(Quote { bid, ask, ..quote.as_ref().clone() });
+    }
+    if board.find_for(venue, Fault::OneSidedBook, symbol).is_some() {
+        let nothing = Decimal::new(0, 0);
+        quote = Arc::new(Quote { ask: nothing, ask_qty: nothing, ..quote.as_ref().clone() });
+    }
     if let Some(fault) = board.find_for(venue, Fault::Spike, symbol) {
         quote = Arc::new(quote.scaled(ppm(&fault.spec, 50.0), WHOLE_PPM));
     }

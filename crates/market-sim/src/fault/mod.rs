@@ -101,8 +101,18 @@ faults! {
     CrashOnBoth = "crash-on-both", on BOTH, symbol true, params &["percent"];
     /// Zero, negative and other impossible prices, in turn or only the `number` named.
     BadNumber = "bad-number", on BOTH, symbol true, params &["number"];
+    /// The best bid is above the best ask; the last trade is what it was.
+    CrossedBook = "crossed-book", on BOTH, symbol true, params &[];
+    /// Nobody sells; the last trade is what it was.
+    OneSidedBook = "one-sided-book", on BOTH, symbol true, params &[];
+    /// Each ticker frame comes twice, after the one before it once more.
+    DuplicateFrames = "duplicate-frames", on KRAKEN, symbol false, params &[];
+    /// Fields, values and messages no documentation knows, beside all that is known.
+    Novelties = "novelties", on BOTH, symbol false, params &[];
     /// 429 with `Retry-After: retry_after_s` to requests and upgrades.
     TooManyRequests = "429", on BOTH, symbol false, params &["retry_after_s"];
+    /// Cloudflare's page for a banned address, a 429, to requests and upgrades.
+    Banned = "cloudflare-1015", on BOTH, symbol false, params &["retry_after_s"];
     /// A server error, `status`, to requests and upgrades.
     ServerError = "5xx", on BOTH, symbol false, params &["status"];
     /// An HTML page with `status` to requests and upgrades.
@@ -111,8 +121,14 @@ faults! {
     HugeBody = "huge-body", on BOTH, symbol false, params &["bytes"];
     /// Event times and answer times are `skew_ms` off.
     SkewedClock = "skewed-clock", on BOTH, symbol false, params &["skew_ms"];
-    /// Every answer repeats what was true when the fault began.
-    StaleBackend = "stale-backend", on COINBASE, symbol false, params &[];
+    /// A 200 without a body; an empty frame instead of each ticker.
+    EmptyBody = "empty-body", on BOTH, symbol false, params &[];
+    /// A small gzip body that unpacks to `bytes`.
+    GzipBomb = "gzip-bomb", on COINBASE, symbol false, params &["bytes"];
+    /// Every answer, and every ticker frame, repeats what was true when the fault began, times
+    /// included. With `every`, only each so many-th answer does; the 24 h volume moves on if
+    /// `volume_moves` says so.
+    StaleBackend = "stale-backend", on BOTH, symbol true, params &["every", "volume_moves"];
     /// Half a body, then the connection closes; half of each ticker frame.
     TruncatedBody = "truncated-body", on BOTH, symbol false, params &[];
     /// JSON called `text/plain`; ticker frames sent as binary.

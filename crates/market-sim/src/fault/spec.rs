@@ -66,10 +66,10 @@ pub struct FaultSpec {
     /// `5xx` (503), `html` (200), `refuse` (a RST instead): the HTTP status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// `429`: seconds in `Retry-After` (5).
+    /// `429`, `cloudflare-1015`: seconds in `Retry-After` (5, 30).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
-    /// `huge-body`: size (10 MiB).
+    /// `huge-body`: size (10 MiB); `gzip-bomb`: size once unpacked (64 MiB).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<usize>,
     /// `skewed-clock`: how far ahead, negative for behind (30,000).
@@ -78,6 +78,12 @@ pub struct FaultSpec {
     /// `ack-but-no-data`: whether heartbeats go on (false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeats: Option<bool>,
+    /// `stale-backend`: one in so many answers of Coinbase comes from it (1: all).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// `stale-backend`: whether the 24 h volume moves on (false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_moves: Option<bool>,
 }
 
 /// A price that cannot be one.
@@ -90,26 +96,33 @@ pub enum BadNumber {
     Negative,
     /// `NaN`, which is not even JSON on Kraken.
     Nan,
-    /// More than a float can hold.
+    /// `Infinity`, which is not even JSON on Kraken.
     Infinite,
+    /// `1e400`, more than a float can hold.
+    Overflow,
     /// `""`.
     Empty,
     /// `null`.
     Null,
     /// 40 digits.
     Absurd,
+    /// Something that is no number at all: `true`, or a list.
+    #[serde(rename = "wrong-type")]
+    WrongType,
 }
 
 impl BadNumber {
     /// All of them, in the order in which they are sent in turn.
-    pub const ALL: [BadNumber; 7] = [
+    pub const ALL: [BadNumber; 9] = [
         BadNumber::Zero,
         BadNumber::Negative,
         BadNumber::Nan,
         BadNumber::Infinite,
+        BadNumber::Overflow,
         BadNumber::Empty,
         BadNumber::Null,
         BadNumber::Absurd,
+        BadNumber::WrongType,
     ];
 }
 
@@ -173,6 +186,8 @@ impl FaultSpec {
             bytes: None,
             skew_ms: None,
             heartbeats: None,
+            every: None,
+            volume_moves: None,
         }
     }
 
@@ -242,6 +257,9 @@ impl FaultSpec {
         if let Some(ms) = self.ms {
             within(ms <= 600_000, "ms", "at most 600000")?;
         }
+        if let Some(every) = self.every {
+            within((1..=1_000).contains(&every), "every", "from 1 to 1000")?;
+        }
         if let Some(skew_ms) = self.skew_ms {
             // A century: what RFC 3339 can still write.
             let ok = skew_ms.unsigned_abs() <= 3_155_760_000_000;
@@ -262,6 +280,8 @@ impl FaultSpec {
             ("bytes", self.bytes.is_some()),
             ("skew_ms", self.skew_ms.is_some()),
             ("heartbeats", self.heartbeats.is_some()),
+            ("every", self.every.is_some()),
+            ("volume_moves", self.volume_moves.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
@@ -296,7 +316,7 @@ mod tests {
             (r#"{"target":"binance","fault":"silence"}"#, "one of `kraken`, `coinbase`, `both`"),
             (r#"{"target":"kraken","fault":"silence","second":1}"#, "expected one of `target`"),
             (r#"{"target":"kraken"}"#, "missing field `fault`"),
-            (r#"{"target":"kraken","fault":"stale-backend"}"#, "only on coinbase"),
+            (r#"{"target":"kraken","fault":"gzip-bomb"}"#, "only on coinbase"),
             (r#"{"target":"kraken","fault":"silence","symbol":"BTC"}"#, "whole venue"),
             (r#"{"target":"kraken","fault":"spike","symbol":"DOGE"}"#, "known: BTC, ETH"),
             (r#"{"target":"kraken","fault":"spike","power":1}"#, "it takes percent"),
@@ -305,6 +325,7 @@ mod tests {
             (r#"{"target":"both","fault":"spike","percent":-100}"#, "above -100"),
             (r#"{"target":"both","fault":"decimal-shift","power":0}"#, "not 0"),
             (r#"{"target":"both","fault":"bad-number","number":"pi"}"#, "`zero`"),
+            (r#"{"target":"coinbase","fault":"stale-backend","every":0}"#, "from 1 to 1000"),
         ] {
             let error = parse(json).unwrap_err();
             assert!(error.contains(part), "{json}: {error}");

@@ -9,7 +9,7 @@ use crate::market::{Quote, Tick, TickKind, Venue};
 use crate::rng::fnv1a;
 use crate::sim::Sim;
 use futures_util::{SinkExt, StreamExt};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -50,6 +50,8 @@ pub(super) struct Link<'a> {
     huge_sent: Option<u64>,
     /// Counts ticker frames, for the faults that take turns.
     turn: usize,
+    /// The last ticker frame of each listing, for the fault that says it again.
+    told: BTreeMap<usize, Message>,
 }
 
 enum Event {
@@ -88,6 +90,7 @@ impl<'a> Link<'a> {
             drop_at: None,
             huge_sent: None,
             turn: 0,
+            told: BTreeMap::new(),
         }
     }
 
@@ -229,6 +232,17 @@ impl<'a> Link<'a> {
         let message = noise::ticker(&self.board, kind, symbol, &quote, self.turn);
         self.turn = self.turn.wrapping_add(1);
         self.last_channel_frame = Instant::now();
+        if self.board.has(VENUE, Fault::Novelties)
+            && let Some(news) = noise::NEWS.get(self.turn % noise::NEWS.len())
+        {
+            self.send((*news).to_owned()).await?;
+        }
+        if self.board.has(VENUE, Fault::DuplicateFrames) {
+            let before = self.told.insert(index, message.clone());
+            for again in before.into_iter().chain([message.clone()]) {
+                self.send_message(again).await?;
+            }
+        }
         self.send_message(message).await
     }
 

@@ -34,7 +34,13 @@ pub(super) fn ticker(
             None => Message::binary(vec![0x00, 0xff, 0xfe, 0x80]),
         };
     }
+    if board.has(venue, Fault::EmptyBody) {
+        return Message::text("");
+    }
     let mut frame = messages::ticker(kind, &format!("{symbol}/USD"), quote);
+    if board.has(venue, Fault::Novelties) {
+        frame = novel(&frame, kind);
+    }
     if let Some(fault) = board.find_for(venue, Fault::BadNumber, symbol) {
         let last = format!(r#""last":{}"#, quote.last);
         let bad = format!(r#""last":{}"#, bad_number(fault, quote, turn));
@@ -49,6 +55,21 @@ pub(super) fn ticker(
     Message::text(frame)
 }
 
+/// Messages no documentation knows, well-formed.
+pub(super) const NEWS: [&str; 3] = [
+    r#"{"channel":"galaxy","type":"delta","data":[{"symbol":"BTC/USD","last":1.0}],"sequence":7}"#,
+    r#"{"method":"announce","result":{"symbol":"BTC/USD","last":2.0},"success":true}"#,
+    r#"{"notice":{"level":"calm","symbols":["BTC/USD"]}}"#,
+];
+
+/// The same frame with new fields around and in its record, and a new word for an update.
+fn novel(frame: &str, kind: &str) -> String {
+    let kind = if kind == "update" { "revision" } else { kind };
+    frame
+        .replacen(r#""type":"update""#, &format!(r#""type":"{kind}","sequence":[1,{{"of":2}}]"#), 1)
+        .replacen(r#""data":[{"#, r#""data":[{"regime":{"last":3.0,"phase":null},"#, 1)
+}
+
 /// A well-formed ticker frame of an absurd size, for a symbol that does not exist.
 pub(super) fn huge_frame(bytes: usize) -> String {
     let head = r#"{"channel":"ticker","type":"update","data":[{"symbol":"#;
@@ -60,9 +81,11 @@ fn bad_number(fault: &ActiveFault, quote: &Quote, turn: usize) -> String {
         BadNumber::Zero => String::from("0"),
         BadNumber::Negative => format!("-{}", quote.last),
         BadNumber::Nan => String::from("NaN"),
-        BadNumber::Infinite => String::from("1e400"),
+        BadNumber::Infinite => String::from("Infinity"),
+        BadNumber::Overflow => String::from("1e400"),
         BadNumber::Empty => String::from(r#""""#),
         BadNumber::Null => String::from("null"),
         BadNumber::Absurd => "9".repeat(40),
+        BadNumber::WrongType => String::from("true"),
     }
 }

@@ -3,7 +3,7 @@
 use crate::client::{Ws, get, request, still};
 use market_sim::{Fault, FaultSpec, Options, ScriptEntry, Target, Venue};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 async fn post(sim: &market_sim::Handle, body: &str) -> (u16, Value) {
     let answer = request(sim, "POST", "/control/faults", "", body).await.unwrap();
@@ -37,7 +37,7 @@ async fn what_is_wrong_is_a_400_that_names_the_valid() {
         (r#"{"target":"krakn","fault":"silence"}"#, "`coinbase`"),
         (r#"{"target":"kraken","fault":"silence","sec":1}"#, "`seconds`"),
         (r#"{"target":"kraken","fault":"spike","symbol":"XBT"}"#, "BTC, ETH, DOGE"),
-        (r#"{"target":"kraken","fault":"stale-backend"}"#, "coinbase"),
+        (r#"{"target":"kraken","fault":"gzip-bomb"}"#, "coinbase"),
         ("", "EOF"),
         ("[]", "FaultSpec"),
     ] {
@@ -107,10 +107,41 @@ async fn a_script_injects_its_faults_at_their_times() {
     let sim = market_sim::start(options).await.unwrap();
     let mut ws = Ws::connect(&sim).await;
     assert!(crate::client::is_rst(&ws.end().await.unwrap()));
-    let bad = FaultSpec::new(Target::Kraken, Fault::StaleBackend);
+    let bad = FaultSpec::new(Target::Kraken, Fault::GzipBomb);
     let options = Options { script: vec![ScriptEntry { at, spec: bad }], ..Options::still() };
     let error = market_sim::start(options).await.err().unwrap().to_string();
     assert!(error.starts_with("script, entry 1: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_script_that_is_sent_plays_from_then_on() {
+    let sim = still().await;
+    let mut ws = Ws::subscribed(&sim).await;
+    let play = |body: &'static str| request(&sim, "POST", "/control/script", "", body);
+    let toml = "# what happened\n[[fault]]\nat_seconds = 0.3\ntarget = \"kraken\"\n\
+        fault = \"maintenance\"\nseconds = 0.3\n";
+    let started = Instant::now();
+    let answer = play(toml).await.unwrap();
+    assert_eq!((answer.status, answer.json()), (201, json!({"entries": 1})));
+    play(r#"[{"at_seconds":0.1,"target":"kraken","fault":"post-only","seconds":0.1}]"#)
+        .await
+        .unwrap();
+    for system in ["post_only", "online", "maintenance", "online"] {
+        ws.until(|f| f["data"][0]["system"] == system).await;
+    }
+    assert!(started.elapsed() >= Duration::from_millis(600));
+    for (body, part) in [
+        ("[{}]", "script, entry 1: at_seconds must"),
+        ("fault = 1", "script: a script is a list"),
+        (
+            r#"[{"at_seconds":0,"target":"kraken","fault":"gzip-bomb"}]"#,
+            "script, entry 1: fault \"gzip-bomb\" exists only on coinbase",
+        ),
+    ] {
+        let answer = play(body).await.unwrap();
+        assert_eq!(answer.status, 400);
+        assert!(answer.json()["error"].as_str().unwrap().contains(part), "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 use crate::client::{
     A_WHILE, Answer, DEADLINE, LIST, busy, get, read_within, request, send, still, until_stats,
 };
+use flate2::read::GzDecoder;
 use market_sim::{BadNumber, Fault, FaultSpec, Handle, Target, Venue};
 use serde_json::Value;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 fn coinbase(fault: Fault) -> FaultSpec {
@@ -125,6 +127,70 @@ async fn http_failures_have_their_status_and_headers() {
 }
 
 #[tokio::test]
+async fn a_banned_address_gets_cloudflares_page() {
+    let sim = still().await;
+    for (retry_after_s, expected) in [(None, "30"), (Some(7), "7")] {
+        sim.inject(FaultSpec { retry_after_s, ..coinbase(Fault::Banned) }).unwrap();
+        let answer = get(&sim, LIST).await.unwrap();
+        assert_eq!((answer.status, answer.header("retry-after")), (429, Some(expected)));
+        assert!(answer.header("content-type").unwrap().starts_with("text/html"));
+        assert!(answer.body.contains("Error 1015"));
+        sim.clear();
+    }
+}
+
+#[tokio::test]
+async fn an_empty_body_is_a_200_and_a_gzip_bomb_is_small_on_the_way() {
+    let sim = still().await;
+    sim.fault(Target::Coinbase, Fault::EmptyBody).unwrap();
+    let answer = get(&sim, LIST).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    sim.clear();
+    sim.inject(FaultSpec { bytes: Some(8_000_000), ..coinbase(Fault::GzipBomb) }).unwrap();
+    let mut stream = TcpStream::connect(sim.addr).await.unwrap();
+    send(&mut stream, "GET", LIST, "connection: close\r\n", "").await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let body = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8_lossy(&bytes[..body]);
+    assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+    assert!(bytes.len() < 100_000, "{} bytes", bytes.len());
+    let mut unpacked = Vec::new();
+    GzDecoder::new(&bytes[body..]).read_to_end(&mut unpacked).unwrap();
+    assert!(unpacked.len() >= 8_000_000);
+    assert_eq!(serde_json::from_slice::<Value>(&unpacked).unwrap()["num_products"], 3);
+}
+
+#[tokio::test]
+async fn novelties_leave_what_is_known_as_it_was() {
+    let sim = still().await;
+    let known = product(&sim, "BTC-USD").await;
+    sim.fault(Target::Coinbase, Fault::Novelties).unwrap();
+    let novel = product(&sim, "BTC-USD").await;
+    assert_eq!((&novel["price"], &novel["status"]), (&known["price"], &known["status"]));
+    assert_eq!(novel["product_type"], "HYPERSPOT");
+    assert!(novel["regime"].is_object());
+}
+
+#[tokio::test]
+async fn a_book_without_sense_leaves_the_last_trade_alone() {
+    let sim = still().await;
+    let right = product(&sim, "BTC-USD").await;
+    assert_eq!(right["best_bid_price"], "");
+    let number =
+        |product: &Value, key: &str| product[key].as_str().unwrap().parse::<f64>().unwrap();
+    sim.inject(coinbase(Fault::CrossedBook).symbol("BTC")).unwrap();
+    let crossed = product(&sim, "BTC-USD").await;
+    assert!(number(&crossed, "best_bid_price") > 2.0 * number(&crossed, "best_ask_price"));
+    assert_eq!(crossed["price"], right["price"]);
+    sim.clear();
+    sim.fault(Target::Coinbase, Fault::OneSidedBook).unwrap();
+    let one_sided = product(&sim, "BTC-USD").await;
+    assert_eq!(one_sided["best_ask_price"], "0");
+    assert_eq!(one_sided["price"], right["price"]);
+}
+
+#[tokio::test]
 async fn slow_answers_come_late() {
     let sim = still().await;
     sim.inject(FaultSpec { ms: Some(250), ..coinbase(Fault::Slow) }).unwrap();
@@ -166,6 +232,32 @@ async fn a_stale_backend_repeats_its_answer_while_the_truth_moves() {
     assert_eq!(get(&sim, LIST).await.unwrap().body, before);
     sim.clear();
     assert_eq!(product(&sim, "BTC-USD").await["price"], "50000");
+}
+
+#[tokio::test]
+async fn a_stale_backend_may_be_one_of_several() {
+    let sim = still().await;
+    let old = product(&sim, "BTC-USD").await["price"].clone();
+    sim.inject(FaultSpec { every: Some(2), ..coinbase(Fault::StaleBackend) }).unwrap();
+    sim.set_price(Venue::Coinbase, "BTC", "50000".parse().unwrap());
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(product(&sim, "BTC-USD").await["price"].clone());
+    }
+    let new = Value::from("50000");
+    assert_eq!(told, [old.clone(), new.clone(), old, new]);
+}
+
+#[tokio::test]
+async fn a_stale_backend_may_count_on_the_volume() {
+    let sim = still().await;
+    let before = product(&sim, "BTC-USD").await;
+    let volume_moves = Some(true);
+    sim.inject(FaultSpec { volume_moves, ..coinbase(Fault::StaleBackend) }).unwrap();
+    sim.set_price(Venue::Coinbase, "BTC", "50000".parse().unwrap());
+    let after = product(&sim, "BTC-USD").await;
+    assert_eq!(after["price"], before["price"]);
+    assert_ne!(after["volume_24h"], before["volume_24h"]);
 }
 
 #[tokio::test]
@@ -220,6 +312,7 @@ async fn wrong_prices_are_said_and_not_true() {
         (BadNumber::Zero, Value::from("0")),
         (BadNumber::Nan, Value::from("NaN")),
         (BadNumber::Infinite, Value::from("Infinity")),
+        (BadNumber::Overflow, Value::from("1e400")),
         (BadNumber::Empty, Value::from("")),
         (BadNumber::Null, Value::Null),
         (BadNumber::Absurd, Value::from("9".repeat(40))),
@@ -229,6 +322,9 @@ async fn wrong_prices_are_said_and_not_true() {
         assert_eq!(product(&sim, "BTC-USD").await["price"], said);
         sim.clear();
     }
+    let number = Some(BadNumber::WrongType);
+    sim.inject(FaultSpec { number, ..coinbase(Fault::BadNumber) }).unwrap();
+    assert!(product(&sim, "BTC-USD").await["price"].is_array());
 }
 
 #[tokio::test]

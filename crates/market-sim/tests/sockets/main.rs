@@ -14,4 +14,5 @@ mod coinbase;
 mod control;
 mod faults_coinbase;
 mod faults_kraken;
+mod faults_kraken_frames;
 mod kraken;
