@@ -81,7 +81,7 @@ async fn main() {
     let sim = market_sim::start(options).await.unwrap();
     let state = tempfile::tempdir().unwrap();
     let (origin, url) = Origin::start(&sim, &state);
-    let tls = pricecast_origin::exchange::tls::client_config().unwrap();
+    let tls = pricecast_origin::exchange::tls::client_config(None).unwrap();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap();
     sleep(Duration::from_secs(3)).await;
 

@@ -60,7 +60,7 @@ impl Feed {
     /// # Errors
     /// When the clients of the exchanges cannot be set up.
     pub fn new(config: &Config, supervisor: Supervisor, store: Arc<Store>) -> anyhow::Result<Self> {
-        let tls = tls::client_config().context("set up TLS")?;
+        let tls = tls::client_config(config.tls.ca_file.as_deref()).context("set up TLS")?;
         let client = Client::new(&config.coinbase.url, tls.clone());
         let parts = Parts {
             feed: FeedConfig {

@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::value::{Parsed, Value};
 use super::{
     AccessConfig, COINBASE_URL, CoinbaseConfig, Config, HttpConfig, KRAKEN_URL, KrakenConfig,
-    LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind,
+    LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind, TlsConfig,
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
@@ -82,6 +82,11 @@ pub(super) fn read(reader: &mut Reader) -> Config {
             listen: reader.take("metrics.listen", loopback(9090), loopback_only),
         },
         access: AccessConfig { secrets: reader.take("access.secrets", Vec::new(), secrets) },
+        tls: TlsConfig {
+            ca_file: reader.take("tls.ca_file", None, |value| {
+                Ok(Some(value.text()?).filter(|text| !text.is_empty()).map(Into::into))
+            }),
+        },
         kraken: KrakenConfig {
             url: reader.take("kraken.url", real(KRAKEN_URL), |value| {
                 url(value, &["wss", "ws"], KRAKEN_URL)

@@ -54,6 +54,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// `access.*`
     pub access: AccessConfig,
+    /// `tls.*`
+    pub tls: TlsConfig,
     /// `kraken.*`
     pub kraken: KrakenConfig,
     /// `coinbase.*`
@@ -135,6 +137,13 @@ pub struct MetricsConfig {
 pub struct AccessConfig {
     /// None: anyone. One or two (for rotation): whoever sends one of them.
     pub secrets: Vec<Secret>,
+}
+
+/// TLS towards the exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Root certificates (PEM) to trust beside the web's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The Kraken adapter.

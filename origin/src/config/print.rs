@@ -1,6 +1,7 @@
 //! The configuration written as the file that would give it.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use pricecast_wire::Cors;
@@ -57,6 +58,9 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.text("listen", &config.metrics.listen.to_string());
     out.section("access");
     out.value("secrets", &list(&secrets));
+    out.section("tls");
+    let ca_file = config.tls.ca_file.as_deref().unwrap_or(Path::new(""));
+    out.text("ca_file", &ca_file.display().to_string());
     out.section("kraken");
     out.text("url", config.kraken.url.as_str());
     out.section("coinbase");

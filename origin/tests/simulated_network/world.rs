@@ -325,7 +325,7 @@ async fn origin_host(
         events: told,
         actions: wanted,
         metrics: Arc::clone(&metrics),
-        tls: Arc::new(tls::client_config().unwrap()),
+        tls: Arc::new(tls::client_config(None).unwrap()),
         reconnect: Arc::default(),
         dial,
     };

@@ -38,7 +38,7 @@ pub struct Origin {
 
 /// A client that keeps its connections.
 pub fn client() -> reqwest::Client {
-    let tls = pricecast_origin::exchange::tls::client_config().unwrap();
+    let tls = pricecast_origin::exchange::tls::client_config(None).unwrap();
     reqwest::Client::builder().tls_backend_preconfigured(tls).build().unwrap()
 }
 
