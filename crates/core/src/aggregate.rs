@@ -7,7 +7,7 @@
 use crate::coinbase::Coinbase;
 use crate::event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent};
 use crate::kraken::Kraken;
-use crate::listing::Held;
+use crate::listing::{Held, Listing};
 use crate::plausibility::AGREEMENT_BP;
 use crate::price::Price;
 use crate::quote::{Quote, RejectReason};
@@ -92,9 +92,12 @@ impl Aggregator {
     pub fn restore(&mut self, points: &[PricePoint]) {
         for point in points {
             let Some(index) = self.index_of(point.symbol) else { continue };
-            match point.source {
-                Source::Kraken => self.kraken.restore(index, Held::restored(point)),
-                Source::Coinbase => self.coinbase.restore(index, Held::restored(point)),
+            let listing = match point.source {
+                Source::Kraken => self.kraken.listing_mut(index),
+                Source::Coinbase => self.coinbase.listing_mut(index),
+            };
+            if let Some(listing) = listing {
+                listing.held = Some(Held::restored(point));
             }
         }
     }
@@ -156,9 +159,10 @@ impl Aggregator {
                     .iter()
                     .flatten()
                     .filter_map(|quote| Some((find(index, quote.symbol)?, quote)));
-                self.coinbase.on_answer(at, quotes);
-                for product in products {
-                    self.handle_product(at, *sent_at, product);
+                if self.coinbase.on_answer(at, quotes) {
+                    for product in products {
+                        self.handle_product(at, *sent_at, product);
+                    }
                 }
             }
             CoinbaseEvent::Unsupported(symbol) => self.refuse_on_coinbase(at, *symbol),
@@ -263,6 +267,9 @@ impl Aggregator {
             _ => {}
         }
         if is_unavailable && !before.is_unavailable {
+            // A name that comes back may stand for another coin: its price is measured anew.
+            self.kraken.listing_mut(index).into_iter().for_each(Listing::forget);
+            self.coinbase.listing_mut(index).into_iter().for_each(Listing::forget);
             self.transitions.push(Transition::Unavailable { symbol });
         }
     }
@@ -294,7 +301,7 @@ impl Aggregator {
     }
 
     fn is_refused_by_both(&self, index: usize, now: UnixMillis) -> bool {
-        let since = |listing: Option<&crate::listing::Listing>| listing?.refused_since;
+        let since = |listing: Option<&Listing>| listing?.refused_since;
         match (since(self.kraken.listing(index)), since(self.coinbase.listing(index))) {
             (Some(k), Some(c)) => now.ms_since(k.max(c)) >= UNAVAILABLE_AFTER_MS,
             _ => false,

@@ -1,5 +1,7 @@
 //! The fallback: a poll a second, each answer a proof for the moment its request was sent.
 
+use std::collections::VecDeque;
+
 use crate::listing::{Held, Listing};
 use crate::plausibility::{OtherView, Verdict};
 use crate::price::{Price, Volume};
@@ -14,10 +16,20 @@ const GRACE_MS: u64 = 2_000;
 /// Every product unchanged for this long: an answer is a repetition, not a confirmation.
 const FROZEN_AFTER_MS: u64 = 30_000;
 
+/// Answers remembered, to tell one that comes again from news.
+const REMEMBERED: usize = 64;
+/// How far the prices of such an answer must lie from the last one's.
+const OLD_ANSWER_BP: u32 = 25;
+
+/// What an answer says of one product.
+type Said = (Price, Option<Volume>);
+
 #[derive(Clone, Debug, Default)]
 struct CoinbaseListing {
     listing: Listing,
-    last_said: Option<(Price, Option<Volume>)>,
+    last_said: Option<Said>,
+    /// What was said before and has given way to something else, the newest last.
+    superseded: VecDeque<Said>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +38,8 @@ pub(crate) struct Coinbase {
     listings: Vec<CoinbaseListing>,
     /// Last moment any product's price or volume changed.
     changed_at: Option<UnixMillis>,
+    /// An old answer has come again: which of the backends is right, only news can tell.
+    repeats_itself: bool,
     last_success_at: Option<UnixMillis>,
     last_failure: Option<SourceReason>,
     breaker_is_open: bool,
@@ -37,6 +51,7 @@ impl Coinbase {
             interval_ms,
             listings: vec![CoinbaseListing::default(); symbols],
             changed_at: None,
+            repeats_itself: false,
             last_success_at: None,
             last_failure: None,
             breaker_is_open: false,
@@ -47,10 +62,8 @@ impl Coinbase {
         self.listings.get(index).map(|l| &l.listing)
     }
 
-    pub(crate) fn restore(&mut self, index: usize, held: Held) {
-        if let Some(entry) = self.listings.get_mut(index) {
-            entry.listing.held = Some(held);
-        }
+    pub(crate) fn listing_mut(&mut self, index: usize) -> Option<&mut Listing> {
+        self.listings.get_mut(index).map(|l| &mut l.listing)
     }
 
     pub(crate) const fn last_update(&self) -> Option<UnixMillis> {
@@ -59,23 +72,54 @@ impl Coinbase {
 
     // ── What the poller says ───────────────────────────────────────────────────────────────
 
-    /// An answer arrived: notes whether anything in it has changed. The products follow.
+    /// An answer arrived: notes whether anything in it has changed. Returns whether it can be
+    /// believed; then its products follow.
     pub(crate) fn on_answer<'a>(
         &mut self,
         at: UnixMillis,
-        quotes: impl Iterator<Item = (usize, &'a Quote)>,
-    ) {
+        quotes: impl Iterator<Item = (usize, &'a Quote)> + Clone,
+    ) -> bool {
         self.last_success_at = Some(at);
         self.last_failure = None;
+        if self.is_old_answer(quotes.clone()) {
+            self.repeats_itself = true;
+            return false;
+        }
         for (index, quote) in quotes {
-            let said = Some((quote.price, quote.volume_24h));
+            let said = (quote.price, quote.volume_24h);
             if let Some(entry) = self.listings.get_mut(index)
-                && entry.last_said != said
+                && entry.last_said != Some(said)
             {
-                entry.last_said = said;
+                let before = entry.last_said.replace(said);
+                if entry.superseded.len() == REMEMBERED {
+                    entry.superseded.pop_front();
+                }
+                entry.superseded.extend(before);
                 self.changed_at = Some(at);
+                self.repeats_itself = false;
             }
         }
+        !self.repeats_itself
+    }
+
+    /// Whether it says of every product what an earlier answer said, price and volume, and something
+    /// else has been said of each since: one of several backends has stopped. One product may
+    /// come back by chance, and a few basis points are no matter.
+    fn is_old_answer<'a>(&self, quotes: impl Iterator<Item = (usize, &'a Quote)>) -> bool {
+        let (mut products, mut is_far) = (0, false);
+        for (index, quote) in quotes {
+            let Some(entry) = self.listings.get(index) else { return false };
+            let said = (quote.price, quote.volume_24h);
+            let Some((last, _)) = entry.last_said.filter(|&last| last != said) else {
+                return false;
+            };
+            if quote.volume_24h.is_none() || !entry.superseded.contains(&said) {
+                return false;
+            }
+            products += 1;
+            is_far |= !quote.price.is_within_bp(last, OLD_ANSWER_BP);
+        }
+        products > 1 && is_far
     }
 
     pub(crate) fn on_quote(

@@ -61,6 +61,12 @@ impl Listing {
         }
     }
 
+    /// What is listed under this name from now on has nothing to do with what was.
+    pub(crate) fn forget(&mut self) {
+        self.held = None;
+        self.gate = Gate::default();
+    }
+
     /// The source answers for the symbol, so it lists it.
     pub(crate) const fn note_listed(&mut self) {
         self.refused_since = None;

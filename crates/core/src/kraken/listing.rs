@@ -21,10 +21,13 @@ pub(super) struct KrakenListing {
     pub(super) listing: Listing,
     pub(super) rides: bool,
     pub(super) live_since: Option<UnixMillis>,
+    /// On this connection.
     pub(super) last_tick_at: Option<UnixMillis>,
+    /// The last tick, on whatever connection, that may have been news.
+    pub(super) news_at: Option<UnixMillis>,
     /// The moment for which that tick proved the held price.
-    pub(super) tick_proved_at: UnixMillis,
-    /// Coinbase's price when Kraken last ticked: what "has moved since" is measured from.
+    pub(super) news_proved_at: UnixMillis,
+    /// Coinbase's price at that tick: what "has moved since" is measured from.
     pub(super) other_at_tick: Option<Price>,
     pub(super) is_suspected: bool,
     /// Its resubscription has brought nothing that would clear the suspicion.
@@ -44,15 +47,15 @@ impl KrakenListing {
         self.listing.held.is_some_and(|held| said.is_within_bp(held.price, FROZEN_APART_BP))
     }
 
-    /// A snapshot that repeats the price suspected to be frozen proves nothing new while the
-    /// other source is still away from where it was.
-    pub(super) fn repeats_what_is_suspected(&self, quote: &Quote, other: OtherView) -> bool {
+    /// A snapshot that repeats the held price is no news while the other source is away from where
+    /// it was at the last one: a frozen venue would say so too.
+    pub(super) fn repeats_the_held(&self, quote: &Quote, other: OtherView) -> bool {
         let is_same = self.listing.held.is_some_and(|held| held.price == quote.price);
         let is_away = match (other.live, self.other_at_tick) {
             (Some(other), Some(reference)) => !other.is_within_bp(reference, FROZEN_MOVE_BP),
             _ => false,
         };
-        self.is_suspected && is_same && is_away
+        is_same && is_away
     }
 
     /// Whether what is held carries a later time of the exchange, and another price.

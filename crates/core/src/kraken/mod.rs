@@ -56,10 +56,8 @@ impl Kraken {
         self.listings.get(index).map(|l| &l.listing)
     }
 
-    pub(crate) fn restore(&mut self, index: usize, held: Held) {
-        if let Some(entry) = self.listings.get_mut(index) {
-            entry.listing.held = Some(held);
-        }
+    pub(crate) fn listing_mut(&mut self, index: usize) -> Option<&mut Listing> {
+        self.listings.get_mut(index).map(|l| &mut l.listing)
     }
 
     pub(crate) const fn last_update(&self) -> Option<UnixMillis> {
@@ -137,15 +135,19 @@ impl Kraken {
         let entry = self.listings.get_mut(index)?;
         entry.listing.note_listed();
         entry.snapshot_due_at = entry.snapshot_due_at.filter(|_| !is_snapshot);
-        if is_snapshot && entry.repeats_what_is_suspected(quote, other) {
+        let is_news = !is_snapshot || !entry.repeats_the_held(quote, other);
+        if entry.is_suspected && !is_news {
             entry.is_unanswered = true;
             return None;
         }
         entry.needs_proof = false;
         let verdict = entry.listing.gate.judge(at, proved_at, *quote, other);
         entry.last_tick_at = Some(at);
-        entry.tick_proved_at = proved_at;
-        entry.other_at_tick = other.live;
+        if is_news {
+            entry.news_at = Some(at);
+            entry.news_proved_at = proved_at;
+            entry.other_at_tick = other.live;
+        }
         let was_suspected = std::mem::take(&mut entry.is_suspected);
         entry.has_reconnected_for_suspicion = false;
         if verdict != Verdict::Accepted {
@@ -222,18 +224,17 @@ impl Kraken {
             entry.needs_proof = true;
             return Some(Transition::SuspicionCleared { symbol });
         };
-        let last_tick_at = entry.last_tick_at?;
-        let silent_ms = now.ms_since(last_tick_at);
+        let silent_ms = now.ms_since(entry.news_at?);
         if entry.is_suspected || !is_live || silent_ms < FROZEN_AFTER_MS {
             return None;
         }
         entry.is_suspected = true;
         entry.live_since = None;
-        let tick_proved_at = entry.tick_proved_at;
+        let news_proved_at = entry.news_proved_at;
         self.end_ride(index);
         if let Some(held) = self.listings.get_mut(index).and_then(|e| e.listing.held.as_mut()) {
             // What rode since then is in doubt: its own tick is the last proof that stands.
-            held.confirmed_at = tick_proved_at;
+            held.confirmed_at = news_proved_at;
         }
         Some(Transition::SuspectedFrozen {
             symbol,

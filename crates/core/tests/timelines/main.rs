@@ -3,6 +3,7 @@
 mod confirmation;
 mod failover;
 mod lag;
+mod old_answers;
 mod plausibility;
 mod support;
 mod transitions;

@@ -97,6 +97,29 @@ fn a_symbol_both_refuse_becomes_unavailable_after_a_minute_and_comes_back_when_l
 }
 
 #[test]
+fn a_name_that_comes_back_for_another_coin_has_that_coins_price_at_once() {
+    for kraken_is_first in [true, false] {
+        let mut feed = both();
+        feed.kraken.prices.remove(&symbol("XRP"));
+        feed.coinbase.prices.remove(&symbol("XRP"));
+        feed.kraken(KrakenEvent::Unsupported(symbol("XRP")));
+        feed.coinbase(CoinbaseEvent::Unsupported(symbol("XRP")));
+        feed.run_ms(61_000);
+        feed.publications.clear();
+        if kraken_is_first {
+            feed.say(symbol("XRP"), "0.00261", true);
+        } else {
+            feed.coinbase.prices.insert(symbol("XRP"), "0.00261".to_owned());
+        }
+        feed.run_ms(1_200);
+        assert_eq!(feed.price("XRP"), "0.00261");
+        let told = feed.publications.iter().flat_map(|(_, s)| &s.prices);
+        let told = told.filter(|p| p.symbol == symbol("XRP")).map(|p| p.price.to_string());
+        assert!(told.into_iter().all(|price| price == "0.00261"), "never the old coin's");
+    }
+}
+
+#[test]
 fn an_outage_never_makes_a_symbol_unavailable() {
     let mut feed = both();
     feed.kraken(KrakenEvent::Unsupported(symbol("XRP")));

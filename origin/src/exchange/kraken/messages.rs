@@ -68,6 +68,8 @@ pub struct Undecodable(#[from] serde_json::Error);
 pub struct Ticker<'a> {
     /// Whether it answers a subscription.
     pub is_snapshot: bool,
+    /// All of its data as it is written.
+    pub text: &'a str,
     /// Mostly one.
     pub items: Vec<TickerItem<'a>>,
 }
@@ -173,7 +175,7 @@ impl<'a> Envelope<'a> {
         let data = self.data.map_or("null", RawValue::get);
         let items = serde_json::from_str(data)?;
         let is_snapshot = self.kind.is_some_and(|kind| kind.as_str() == "snapshot");
-        Ok(Frame::Ticker(Ticker { is_snapshot, items }))
+        Ok(Frame::Ticker(Ticker { is_snapshot, text: data, items }))
     }
 
     fn into_status(self) -> Result<Frame<'a>, Undecodable> {

@@ -12,6 +12,7 @@ pub mod dial;
 pub mod messages;
 mod pings;
 pub mod reconnect;
+mod repeats;
 mod requests;
 pub mod session;
 mod stream;

@@ -12,6 +12,7 @@ use pricecast_core::{
 
 use super::messages::{self, Frame, Noise, Ticker, TickerItem};
 use super::pings::Pings;
+use super::repeats::Repeats;
 use super::requests;
 use super::subscription::{Progress, Subscriptions};
 use crate::exchange::pairs::Spelling;
@@ -104,6 +105,7 @@ impl CloseReason {
 pub struct Session {
     subscriptions: Subscriptions,
     pings: Pings,
+    repeats: Repeats,
     /// When connecting began; the first ack is due [`FIRST_ACK_MS`] later.
     began_at: UnixMillis,
     /// When the first answer to a subscription came.
@@ -128,6 +130,7 @@ impl Session {
         Self {
             subscriptions: Subscriptions::asked(symbols, now),
             pings: Pings::new(now),
+            repeats: Repeats::default(),
             began_at,
             answered_at: None,
             alive_at: None,
@@ -283,9 +286,12 @@ impl Session {
         for item in &ticker.items {
             let Some(symbol) = Spelling::KrakenV2.symbol(item.pair()) else { continue };
             let Some(progress) = self.subscriptions.get_mut(symbol) else { continue };
+            let is_repetition = self.repeats.is_repetition(symbol, ticker.text);
             if ticker.is_snapshot {
                 *progress = Progress::Acked;
                 self.answered_at.get_or_insert(now);
+            } else if is_repetition {
+                continue;
             }
             concerns_us = true;
             self.events.push_back(tick(now, symbol, item, ticker.is_snapshot));

@@ -1,0 +1,133 @@
+//! What has stopped and goes on talking: a backend of Coinbase beside others that have not, and all
+//! of Kraken.
+
+use pricecast_core::{Action, KrakenEvent, Source, SourceReason};
+
+use crate::support::{Feed, symbol};
+
+/// Coinbase alone, two products, asked once a second.
+fn coinbase_alone() -> Feed {
+    let mut feed = Feed::new(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.answers("10000.0", "100.00", 1);
+    assert_eq!(feed.source("BTC"), Source::Coinbase);
+    feed
+}
+
+impl Feed {
+    /// Coinbase answers with these prices of BTC and ETH, and this 24 h volume of both; then a
+    /// second passes.
+    fn answers(&mut self, btc: &str, eth: &str, volume: u64) {
+        for (name, price) in [("BTC", btc), ("ETH", eth)] {
+            self.coinbase.prices.insert(symbol(name), price.to_owned());
+        }
+        self.coinbase.volume = volume - 1;
+        self.poll();
+        self.run_ms(1_000);
+    }
+}
+
+#[test]
+fn an_old_answer_that_comes_again_is_neither_published_nor_a_proof() {
+    let mut feed = coinbase_alone();
+    feed.answers("10300.0", "103.00", 2);
+    let proved_at = feed.point("BTC").confirmed_at;
+    for _ in 0..3 {
+        feed.answers("10000.0", "100.00", 1);
+        assert_eq!(feed.price("BTC"), "10300.0");
+        assert_eq!(feed.point("BTC").confirmed_at, proved_at);
+    }
+}
+
+#[test]
+fn once_one_came_again_only_news_is_believed() {
+    let mut feed = coinbase_alone();
+    feed.answers("10300.0", "103.00", 2);
+    let proved_at = feed.point("BTC").confirmed_at;
+    feed.answers("10000.0", "100.00", 1);
+    feed.answers("10300.0", "103.00", 2);
+    assert_eq!(feed.point("BTC").confirmed_at, proved_at, "which of the two is old is not known");
+    feed.answers("10301.0", "103.00", 3);
+    assert_eq!(feed.price("BTC"), "10301.0");
+    assert!(feed.point("ETH").confirmed_at > proved_at, "news of one is proof of all");
+    for volume in 4..10 {
+        feed.answers("10000.0", "100.00", 1);
+        feed.answers("10301.0", "103.00", volume);
+        assert!(!feed.is_stale("BTC"), "every other answer is enough");
+        assert_eq!(feed.price("BTC"), "10301.0");
+    }
+}
+
+#[test]
+fn prices_that_bounce_are_no_old_answer() {
+    // One product alone comes back; both do, by no more than 25 bp; both do, with other volumes.
+    for (btc, eth, volume) in
+        [("10300.0", "100.00", 1), ("10025.0", "100.25", 1), ("10300.0", "103.00", 2)]
+    {
+        let mut feed = coinbase_alone();
+        feed.answers(btc, eth, volume);
+        feed.answers("10000.0", "100.00", if volume == 1 { 1 } else { 3 });
+        assert_eq!(feed.price("BTC"), "10000.0", "{btc} {eth} {volume}");
+    }
+    let mut feed = coinbase_alone();
+    feed.answers("10025.1", "100.25", 1);
+    feed.answers("10000.0", "100.00", 1);
+    assert_eq!(feed.price("BTC"), "10025.1", "beyond 25 bp it is one");
+}
+
+#[test]
+fn a_venue_frozen_as_a_whole_is_left_although_a_new_connection_repeats_it() {
+    let mut feed = Feed::live(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.tick("BTC", "10000.1");
+    feed.run_ms(1_000);
+    feed.tick("ETH", "100.01");
+    for (name, price) in [("BTC", "10300.0"), ("ETH", "103.00")] {
+        feed.coinbase.prices.insert(symbol(name), price.to_owned());
+    }
+    let frozen_ms = feed.now_ms;
+    while feed.now_ms < frozen_ms + 20_000 {
+        feed.run_ms(100);
+        for (_, action) in std::mem::take(&mut feed.actions) {
+            match action {
+                Action::ResubscribeKraken(symbols) => {
+                    for name in symbols {
+                        let price = feed.kraken.prices[&name].clone();
+                        feed.say(name, &price, true);
+                    }
+                }
+                Action::ReconnectKraken => {
+                    feed.kraken(KrakenEvent::Disconnected(SourceReason::Frozen));
+                    feed.connect();
+                }
+            }
+        }
+        let waited_ms = feed.now_ms - frozen_ms;
+        if waited_ms > 10_200 {
+            let sources = ["BTC", "ETH"].map(|name| feed.source(name));
+            assert_eq!(sources, [Source::Coinbase; 2], "{waited_ms} ms on");
+        }
+    }
+    assert_eq!(feed.saw("suspected_frozen"), 2);
+}
+
+#[test]
+fn a_lone_product_may_come_back_to_where_it_was() {
+    let mut feed = Feed::new(&[("BTC", "10000.0")]);
+    for price in ["10000.0", "10300.0", "10000.0"] {
+        feed.coinbase.prices.insert(symbol("BTC"), price.to_owned());
+        feed.coinbase.volume = 0;
+        feed.poll();
+        feed.run_ms(1_000);
+        assert_eq!(feed.price("BTC"), price);
+    }
+}
+
+#[test]
+fn an_old_answer_repeated_for_ever_is_frozen_like_any() {
+    let mut feed = coinbase_alone();
+    feed.answers("10300.0", "103.00", 2);
+    for _ in 0..40 {
+        feed.answers("10000.0", "100.00", 1);
+    }
+    assert!(feed.is_stale("BTC"));
+    assert_eq!(feed.price("BTC"), "10300.0");
+}
