@@ -1,5 +1,6 @@
 // market-sim: the exchanges, their faults, and the truth about their prices.
 
+import { readFileSync } from 'node:fs';
 import { binary } from './paths.mjs';
 import { Program } from './process.mjs';
 
@@ -35,6 +36,13 @@ class Market {
     return Date.now();
   }
 
+  /** Plays a script of faults from now on; returns that moment (epoch ms). */
+  async play(file) {
+    const beganAt = Date.now();
+    await this.#ask('POST', 'script', readFileSync(file, 'utf8'));
+    return beganAt;
+  }
+
   setPrice(venue, symbol, price) {
     return this.#ask('POST', 'price', { venue, symbol, price });
   }
@@ -49,7 +57,8 @@ class Market {
   }
 
   async #ask(method, path, body) {
-    const response = await fetch(`${this.url}/control/${path}`, { method, body: body && JSON.stringify(body) });
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const response = await fetch(`${this.url}/control/${path}`, { method, body: text });
     const answer = await response.json();
     if (!response.ok) throw new Error(`market-sim: ${method} ${path} answered ${response.status}: ${answer.error}`);
     return answer;

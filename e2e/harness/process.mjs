@@ -63,6 +63,10 @@ export class Program {
     this.#child.signal(name);
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   log() {
     try {
       // Colours would split what tests look for.

@@ -42,6 +42,8 @@ class FaultProxy {
   isRefusing = false;
   /** Connections taken so far. */
   accepted = 0;
+  /** Connections refused so far. */
+  refused = 0;
 
   constructor(target) {
     this.#target = new URL(target.url ?? target);
@@ -97,7 +99,11 @@ class FaultProxy {
 
   #accept(client) {
     client.on('error', () => {}); // told by 'close'
-    if (this.isRefusing) return client.resetAndDestroy();
+    if (this.isRefusing) {
+      this.refused += 1;
+      client.resetAndDestroy();
+      return;
+    }
     this.accepted += 1;
     const { hostname: host, port } = this.#target;
     const target = net.connect({ host, port: Number(port), allowHalfOpen: true, highWaterMark: READ_AHEAD_BYTES });

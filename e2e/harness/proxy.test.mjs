@@ -64,7 +64,7 @@ test('a refusal is a RST for new connections only', async (t) => {
   await until('refused', 2000, () => refused.failure === 'ECONNRESET');
   target.write('on');
   await hears(client, 2);
-  assert.equal(proxy.accepted, 1);
+  assert.deepEqual([proxy.accepted, proxy.refused], [1, 1]);
 });
 
 test('a blackhole keeps sockets open, passes nothing and no end, and all of it once it is over', async (t) => {

@@ -117,9 +117,17 @@ export const matrix = [
   {
     row: 12,
     group: 'Exchange',
-    fault: 'Data continues, price and time frozen',
-    expected: 'declared frozen by exchange time vs other source',
-    tests: [],
+    fault: 'Data goes on, prices and times frozen; or heartbeats alone',
+    expected: 'a venue that tells no news is left 10 s after its last, once the other has moved 25 bp; a fallback frozen for 30 s is no source',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > a venue whose data goes on and repeats itself is left for the other',
+      'node e2e/faults/incidents.test.mjs > a venue that keeps its connection and tells no news is left for the other',
+      'node e2e/faults/incidents.test.mjs > what a backend of the fallback repeats is never published, and is called frozen in time',
+      'rust pricecast-origin exchange::kraken::repeats::tests::an_update_said_again_to_the_letter_is_no_more_than_a_heartbeat',
+      'rust pricecast-core::timelines old_answers::a_venue_frozen_as_a_whole_is_left_although_a_new_connection_repeats_it',
+      'rust pricecast-core::timelines old_answers::an_old_answer_that_comes_again_is_neither_published_nor_a_proof',
+      'rust pricecast-core::timelines confirmation::coinbase_unchanged_in_every_product_for_thirty_seconds_confirms_nothing',
+    ],
   },
   {
     row: 13,
@@ -152,30 +160,44 @@ export const matrix = [
   {
     row: 17,
     group: 'Exchange',
-    fault: 'Null, NaN, "", negative, zero, 1e400, wrong type',
-    expected: 'rejected, last-known kept',
-    tests: [],
+    fault: 'Price null, NaN, "", negative, zero, 1e400, of a wrong type',
+    expected: 'rejected and counted; the other venue serves, or the last known price, flagged',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > prices that cannot be are never published, and on both venues the last ones are flagged',
+      'rust pricecast-core quote::tests::every_defect_has_its_own_reason',
+    ],
   },
   {
     row: 18,
     group: 'Exchange',
-    fault: 'Shift x10, x1000, /10^8',
-    expected: 'scale guard',
-    tests: [],
+    fault: 'Decimal point shifted: ×10, ×1000, /10^8',
+    expected: 'never published, however long it stands, with or without a second source',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > a shifted decimal point is never published, on whichever venue',
+      'node e2e/faults/incidents.test.mjs > with the second source dead, a price a thousand times too high is never published and the last one is flagged',
+      'rust pricecast-core plausibility::tests::a_shifted_point_needs_the_other_source_or_ten_minutes_where_there_is_none',
+    ],
   },
   {
     row: 19,
     group: 'Exchange',
-    fault: 'Single-venue -87 % print for 10 s',
-    expected: 'quarantined; bounded; visible',
-    tests: [],
+    fault: 'A print of −87 % for 10 s on one venue',
+    expected: 'never published; the other venue serves, nothing is flagged',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > a flash crash on one venue is never published, and the other serves meanwhile',
+      'node e2e/faults/incidents.test.mjs > a print on the fallback alone changes nothing but a mark',
+      'rust pricecast-core::timelines plausibility::a_spike_on_one_venue_is_never_published_and_the_other_serves_meanwhile',
+    ],
   },
   {
     row: 20,
     group: 'Exchange',
-    fault: 'Real -60 % move on both',
-    expected: 'published ≤ 1 s',
-    tests: [],
+    fault: 'A real move of −60 % on both',
+    expected: 'published ≤ 1 s after the second source has shown it; nothing clamped',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > a real crash on both is published within a second of the second source, at every stage and on the way back',
+      'rust pricecast-core::timelines plausibility::a_crash_seen_on_both_is_published_within_a_second_of_the_second_source',
+    ],
   },
   {
     row: 21,
@@ -199,9 +221,13 @@ export const matrix = [
   {
     row: 23,
     group: 'Exchange',
-    fault: 'Rename, delist, relist, symbol reuse',
-    expected: 'identity table; unavailable',
-    tests: [],
+    fault: 'A coin renamed, delisted, relisted; its name used for another',
+    expected: 'flagged, after 60 s of refusal by both unavailable; a name that comes back has a price of its own; an outage removes none',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > a coin both venues have delisted becomes unavailable, and its name comes back with a price of its own',
+      'rust pricecast-core::timelines plausibility::a_name_that_comes_back_for_another_coin_has_that_coins_price_at_once',
+      'rust pricecast-core::timelines plausibility::an_outage_never_makes_a_symbol_unavailable',
+    ],
   },
   {
     row: 24,
@@ -217,9 +243,12 @@ export const matrix = [
   {
     row: 25,
     group: 'Exchange',
-    fault: 'Exchange clock +-30 s, time in the future',
-    expected: 'age clamped to "unknown → not fresh"',
-    tests: [],
+    fault: 'An exchange\'s clock 30 s off, stamps in the future',
+    expected: 'no price and no age changes; asOf is never ahead of the receive time',
+    tests: [
+      'node e2e/faults/incidents.test.mjs > exchanges whose clocks are wrong change no price and no age',
+      'rust pricecast-core quote::tests::an_event_time_up_to_one_second_ahead_is_kept_and_beyond_is_replaced',
+    ],
   },
   {
     row: 26,
