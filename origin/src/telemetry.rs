@@ -16,7 +16,11 @@ const PANIC_CHARS_MAX: usize = 200;
 pub fn init(config: &LogConfig) {
     // The level was read once already, when the configuration was checked.
     let filter = EnvFilter::builder().parse_lossy(&config.level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // It would be told on standard error, by a print that panics when that cannot be written.
+        .log_internal_errors(false);
     // Fails only if a log is installed already, as in tests.
     let _ = match config.format {
         LogFormat::Text => {

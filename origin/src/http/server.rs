@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -14,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -37,6 +38,9 @@ const NEXT_HEAD_WITHIN: Duration = Duration::from_millis(9_500);
 const HEAD_LEN_MAX: usize = 32 * 1_024;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// After the order to stop: until a request sent before it has been read.
+const LAST_HEADS_WITHIN: Duration = Duration::from_millis(200);
+const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -89,27 +93,31 @@ pub async fn serve(
 ) {
     let door = Door::new(options.connections);
     let graceful = GracefulShutdown::new();
-    while let Some((stream, address)) = accept(&listener, &door, &stop).await {
-        match door.admit(address.ip()) {
-            Ok(peer) => {
-                let connection = connection(stream, peer, router.clone());
-                let connection = graceful.watch(connection);
-                let metrics = Arc::clone(&metrics);
-                tokio::spawn(async move {
-                    metrics.http_connections(1);
-                    if let Err(error) = connection.await {
-                        debug!(error = %error, "a connection ended: {error}");
-                    }
-                    metrics.http_connections(-1);
-                });
-            }
-            Err(limit) => {
-                metrics.http_limited(limit.as_str());
-                drop(stream);
-            }
+    let admit = |(stream, address): (TcpStream, SocketAddr)| match door.admit(address.ip()) {
+        Ok(peer) => {
+            let connection = graceful.watch(connection(stream, peer, router.clone()));
+            let metrics = Arc::clone(&metrics);
+            tokio::spawn(async move {
+                metrics.http_connections(1);
+                if let Err(error) = connection.await {
+                    debug!(error = %error, "a connection ended: {error}");
+                }
+                metrics.http_connections(-1);
+            });
         }
+        Err(limit) => metrics.http_limited(limit.as_str()),
+    };
+    let mut trouble = AcceptTrouble::new(Arc::clone(&metrics));
+    while let Some(accepted) = accept(&listener, &door, &mut trouble, &stop).await {
+        admit(accepted);
+    }
+    // Whoever was let in before the order to stop is answered too.
+    while let Some(Ok(accepted)) = listener.accept().now_or_never() {
+        admit(accepted);
     }
     drop(listener);
+    // hyper closes a connection of which it has read nothing yet, whatever is on its way there.
+    sleep(LAST_HEADS_WITHIN.min(options.drain)).await;
     if timeout(options.drain, graceful.shutdown()).await.is_err() {
         let drain_ms = options.drain.as_millis();
         warn!(drain_ms, "some requests were not finished within {drain_ms} ms; cut off");
@@ -122,6 +130,8 @@ fn connection(
     peer: Arc<Peer>,
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+    // Answers are one packet: waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
     let head_within =
         if peer.refusal().is_none() { FIRST_HEAD_WITHIN } else { REFUSED_HEAD_WITHIN };
     let stream = Deadlines::new(stream, Arc::clone(&peer), head_within);
@@ -142,28 +152,42 @@ fn connection(
 async fn accept(
     listener: &TcpListener,
     door: &Door,
+    trouble: &mut AcceptTrouble,
     stop: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr)> {
     stop.run_until_cancelled(async {
         loop {
             door.room().await;
             match listener.accept().await {
-                Ok((stream, address)) => {
-                    // Answers are one packet: waiting for more only delays them.
-                    let _ = stream.set_nodelay(true);
-                    return (stream, address);
-                }
-                Err(error) => pause_after(&error).await,
+                Ok(accepted) => return accepted,
+                Err(error) => trouble.pause_after(&error).await,
             }
         }
     })
     .await
 }
 
-async fn pause_after(error: &io::Error) {
-    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        return;
+/// Counts errors of `accept`, and tells of them now and then: they come in thousands.
+struct AcceptTrouble {
+    metrics: Arc<Metrics>,
+    told_at: Option<Instant>,
+}
+
+impl AcceptTrouble {
+    const fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, told_at: None }
     }
-    info!(error = %error, "accept a connection: {error}");
-    sleep(ACCEPT_PAUSE).await;
+
+    async fn pause_after(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+        if matches!(error.kind(), ConnectionAborted | ConnectionReset) {
+            return;
+        }
+        self.metrics.http_limited("accept_failed");
+        if self.told_at.is_none_or(|at| at.elapsed() >= ACCEPT_TOLD_EVERY) {
+            self.told_at = Some(Instant::now());
+            warn!(error = %error, "accept a connection: {error}; tried again and again");
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
 }
