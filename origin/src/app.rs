@@ -25,6 +25,7 @@ use crate::persist::Persist;
 use crate::snapshot::Store;
 use crate::snapshot::state::{Found, StateDir, next_epoch, restored};
 use crate::supervise::{Drill, Supervisor, Task};
+use crate::watchdog;
 
 /// Nobody but a scraper asks there.
 const METRICS_CONNECTIONS_MAX: usize = 16;
@@ -116,6 +117,7 @@ pub async fn run(
     };
     // Ended by being dropped; metrics stay readable while the face drains.
     let mut tasks = JoinSet::new();
+    tasks.spawn(watchdog::beat(shared.clock.clone(), Arc::clone(&shared.metrics)));
     tasks.spawn(keep_clock(shared.clone()));
     tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
     tasks.spawn(serve_metrics(listeners.metrics, shared.clone()));
@@ -182,8 +184,8 @@ async fn start_clock(link: Option<&mut Link>) -> Clock {
 }
 
 /// A listener and what is served on it; a failed accept loop finds it again.
-struct Door {
-    /// Held by [`Door::keep`], so that a stop closes the port before the last requests are done.
+struct Face {
+    /// Held by [`Face::keep`], so that a stop closes the port before the last requests are done.
     listener: Weak<TcpListener>,
     router: axum::Router,
     options: ServeOptions,
@@ -191,7 +193,7 @@ struct Door {
     stop: CancellationToken,
 }
 
-impl Door {
+impl Face {
     async fn keep(mut self, task: Task, listener: TcpListener, supervisor: Supervisor) {
         let listener = Arc::new(listener);
         self.listener = Arc::downgrade(&listener);
@@ -200,7 +202,7 @@ impl Door {
             stop.cancelled().await;
             drop(listener);
         };
-        let accept = supervisor.keep(task, stop.clone(), self, |door| door.accept().boxed());
+        let accept = supervisor.keep(task, stop.clone(), self, |face| face.accept().boxed());
         tokio::join!(close, accept);
     }
 
@@ -221,8 +223,8 @@ async fn serve_face(
     let site = Site::new(config, clock, store, Arc::clone(&metrics), health);
     let options = ServeOptions::new(&config.http);
     let router = router(Arc::new(site));
-    let door = Door { listener: Weak::new(), router, options, metrics, stop };
-    door.keep(Task::Http, listener, supervisor).await;
+    let face = Face { listener: Weak::new(), router, options, metrics, stop };
+    face.keep(Task::Http, listener, supervisor).await;
 }
 
 async fn serve_metrics(listener: TcpListener, shared: Shared) {
@@ -231,8 +233,8 @@ async fn serve_metrics(listener: TcpListener, shared: Shared) {
     let connections = ConnectionLimits::total(METRICS_CONNECTIONS_MAX);
     let options = ServeOptions { connections, drain: Duration::ZERO };
     let stop = CancellationToken::new();
-    let door = Door { listener: Weak::new(), router, options, metrics, stop };
-    door.keep(Task::Metrics, listener, supervisor).await;
+    let face = Face { listener: Weak::new(), router, options, metrics, stop };
+    face.keep(Task::Metrics, listener, supervisor).await;
 }
 
 async fn keep_state(persist: Persist, supervisor: Supervisor) {

@@ -220,6 +220,7 @@ impl Life {
         };
         // Before any other life begins: one client per exchange, never two.
         adapters.shutdown().await;
+        supervisor.metrics.divergences(std::iter::empty());
         if let Err(panic) = end {
             resume_unwind(panic);
         }

@@ -100,6 +100,8 @@ impl Ingest {
         if now < mandate.until {
             self.publish(now, mandate.epoch);
         }
+        self.metrics.divergences(self.aggregator.divergences(now));
+        self.metrics.event_queue(self.events.len());
         let is_live = self.aggregator.any_source_live(now);
         self.any_source_live
             .send_if_modified(|before| std::mem::replace(before, is_live) != is_live);

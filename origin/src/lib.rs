@@ -31,6 +31,7 @@ pub mod supervise;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;
+pub mod watchdog;
 
 /// How we introduce ourselves to the exchanges.
 pub const USER_AGENT: &str = concat!("pricecast/", env!("CARGO_PKG_VERSION"));

@@ -3,10 +3,12 @@
 
 mod redis;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arc_swap::ArcSwap;
 use pricecast_core::{
-    BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus,
+    BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus, Symbol,
     Transition, UnixMillis,
 };
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -20,6 +22,7 @@ use prometheus_client::registry::Registry;
 pub use self::redis::RedisMetrics;
 use crate::exchange::kraken::session::FrameKind;
 use crate::supervise::Task;
+use crate::watchdog::Stall;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfSource {
@@ -53,6 +56,21 @@ struct OfRefusal {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfStall {
+    stall: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfSymbol {
+    symbol: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfResource {
+    resource: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfPrice {
     symbol: String,
     source: &'static str,
@@ -65,6 +83,11 @@ struct OfRequest {
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
+type Durations = Family<OfResource, Histogram, fn() -> Histogram>;
+
+fn http_durations() -> Histogram {
+    Histogram::new([0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5])
+}
 
 /// The counters, gauges and histograms, and the registry that prints them.
 #[derive(Debug)]
@@ -86,13 +109,18 @@ pub struct Metrics {
     quotes_refused: Family<OfRefusal, Counter>,
     event_times_replaced: Family<OfSource, Counter>,
     http_requests: Family<OfRequest, Counter>,
-    http_duration: Histogram,
+    http_duration: Durations,
     http_connections: Gauge,
     http_limited: Family<OfReason, Counter>,
     state_writes: Family<OfOutcome, Counter>,
     clock_ahead: Seconds,
     task_restarts: Family<OfTask, Counter>,
     redis: RedisMetrics,
+    runtime_stalls: Family<OfStall, Counter>,
+    divergence: Family<OfSymbol, Gauge>,
+    /// As last seen; printed from here, so that a symbol that is not compared any more is gone.
+    divergences: ArcSwap<Vec<(Symbol, u32)>>,
+    event_queue: Gauge,
 }
 
 impl Default for Metrics {
@@ -115,17 +143,24 @@ impl Default for Metrics {
             quotes_refused: Family::default(),
             event_times_replaced: Family::default(),
             http_requests: Family::default(),
-            http_duration: Histogram::new([0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5]),
+            http_duration: Family::new_with_constructor(http_durations),
             http_connections: Gauge::default(),
             http_limited: Family::default(),
             state_writes: Family::default(),
             clock_ahead: Seconds::default(),
             task_restarts: Family::default(),
             redis: RedisMetrics::default(),
+            runtime_stalls: Family::default(),
+            divergence: Family::default(),
+            divergences: ArcSwap::default(),
+            event_queue: Gauge::default(),
         };
+        // Told from the start, so that the first failure is seen as an increase.
         for task in Task::ALL {
-            // So that the first failure is seen as an increase.
             let _ = metrics.task_restarts.get_or_create(&OfTask { task: task.as_str() });
+        }
+        for stall in Stall::ALL {
+            let _ = metrics.runtime_stalls.get_or_create(&OfStall { stall: stall.as_str() });
         }
         metrics.register();
         metrics
@@ -170,6 +205,11 @@ impl Metrics {
             clock_ahead "clock_ahead_seconds"
                 "How far the clock that is followed (the wall's, or Redis's) is ahead of the process clock";
             task_restarts "task_restarts" "Tasks that failed and were started again";
+            runtime_stalls "runtime_stalls"
+                "Times the async runtime, or the whole process, stood still for over a second";
+            divergence "divergence_bps"
+                "How far the two sources are apart where both are live, in basis points";
+            event_queue "event_queue_length" "Events of the adapters that wait for the writer";
         }
         self.redis.register(&mut self.registry);
     }
@@ -255,7 +295,7 @@ impl Metrics {
     /// Counts an answered request.
     pub fn http_request(&self, resource: &'static str, status: u16, took_s: f64) {
         self.http_requests.get_or_create(&OfRequest { resource, status }).inc();
-        self.http_duration.observe(took_s);
+        self.http_duration.get_or_create(&OfResource { resource }).observe(took_s);
     }
 
     /// Tells how many connections are open.
@@ -285,11 +325,31 @@ impl Metrics {
         self.task_restarts.get_or_create(&OfTask { task: task.as_str() }).inc();
     }
 
+    /// Counts a time in which nothing, or no task, ran.
+    pub fn runtime_stall(&self, stall: Stall) {
+        self.runtime_stalls.get_or_create(&OfStall { stall: stall.as_str() }).inc();
+    }
+
+    /// Tells how far the sources are apart, in basis points, for each symbol both are live on.
+    pub fn divergences(&self, apart: impl Iterator<Item = (Symbol, u32)>) {
+        self.divergences.store(Arc::new(apart.collect()));
+    }
+
+    /// Tells how many events wait for the writer.
+    pub fn event_queue(&self, len: usize) {
+        self.event_queue.set(i64::try_from(len).unwrap_or(i64::MAX));
+    }
+
     /// Prints everything in the OpenMetrics text format. What follows from the snapshot and the
     /// moment (ages, status) is derived here and not kept up to date in between.
     #[must_use]
     pub fn encode(&self, snapshot: Option<&Snapshot>, now: UnixMillis) -> String {
         self.price_age.clear();
+        self.divergence.clear();
+        for (symbol, bps) in self.divergences.load().iter() {
+            let labels = OfSymbol { symbol: symbol.to_string() };
+            self.divergence.get_or_create(&labels).set(i64::from(*bps));
+        }
         if let Some(snapshot) = snapshot {
             self.derive(snapshot, now);
         }

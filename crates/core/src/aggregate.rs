@@ -384,6 +384,15 @@ impl Aggregator {
         })
     }
 
+    /// How far the sources are apart, in basis points of Coinbase's price, where both are live.
+    pub fn divergences(&self, now: UnixMillis) -> impl Iterator<Item = (Symbol, u32)> {
+        self.config.symbols.iter().enumerate().filter_map(move |(index, &symbol)| {
+            let (kraken, coinbase) =
+                (self.kraken.live(index, now)?, self.coinbase.live(index, now)?);
+            Some((symbol, kraken.price.distance_bp(coinbase.price)))
+        })
+    }
+
     fn held(&self, source: Source, index: usize) -> Option<Held> {
         match source {
             Source::Kraken => self.kraken.held(index),
