@@ -31,7 +31,7 @@ function asked(text) {
 
 async function build(log) {
   const steps = [
-    ['the origin and the market', 'cargo', ['build', '--release', '-p', 'pricecast-origin', '-p', 'market-sim']],
+    ['the origin and the market', 'cargo', ['build', '--release', '-p', 'pricecast-origin', '-p', 'market-sim', '--bins', '--examples']],
     ['the Worker', path.join(root, 'scripts', 'build-edge'), []],
     ['the Worker that panics on demand', path.join(root, 'scripts', 'build-edge'), ['drill']],
     ['the version before this one (minutes the first time)', path.join(root, 'scripts', 'build-previous'), []],

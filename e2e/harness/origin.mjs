@@ -9,7 +9,10 @@ import { until } from './until.mjs';
 
 const READY_LIMIT_MS = 20_000;
 
-/** Starts one on a market and waits until it has prices to give. `program`: another version's. */
+/**
+ * Starts one on a market and waits until it has prices to give. `program`: another one, or a whole
+ * command that ends by being one.
+ */
 export async function startOrigin(t, market, env, program) {
   const origin = await startColdOrigin(t, market, env, program);
   await origin.untilReady();
@@ -18,7 +21,7 @@ export async function startOrigin(t, market, env, program) {
 
 /** Starts one that may have no prices yet. */
 export async function startColdOrigin(t, market, env = {}, program = binary('pricecast-origin')) {
-  const origin = new Origin(t, market, env, program);
+  const origin = new Origin(t, market, env, [program].flat());
   await origin.start();
   return origin;
 }
@@ -27,15 +30,16 @@ class Origin {
   #program;
   #port = 0;
 
-  constructor(t, market, env, program) {
+  constructor(t, market, env, command) {
     const folder = freshFolder(t, 'state');
+    this.stateDir = path.join(folder, 'state');
     this.#program = new Program(t, {
       name: 'origin',
-      command: [program],
+      command,
       cwd: folder,
       env: {
         PRICECAST_METRICS__LISTEN: '127.0.0.1:0',
-        PRICECAST_STATE_DIR: path.join(folder, 'state'),
+        PRICECAST_STATE_DIR: this.stateDir,
         ...market.originEnv,
         ...env,
       },
@@ -48,7 +52,7 @@ class Origin {
 
   /** Starts it; the second time at the same address, with `env` changed. */
   async start(env = {}) {
-    const line = /http=127\.0\.0\.1:(\d+) metrics=127\.0\.0\.1:(\d+)/;
+    const line = /\bhttp(?:=|":")127\.0\.0\.1:(\d+).*\bmetrics(?:=|":")127\.0\.0\.1:(\d+)/; // text or JSON
     const listen = { PRICECAST_HTTP__LISTEN: `127.0.0.1:${this.#port}` };
     const [, http, metrics] = await this.#program.start(line, { ...listen, ...env });
     this.#port = Number(http);
@@ -59,6 +63,15 @@ class Origin {
   async untilReady() {
     await until('the origin is ready', READY_LIMIT_MS, async () => (await request(`${this.url}/ready`)).status === 200);
     return Date.now();
+  }
+
+  /** One request on a connection of its own. */
+  ask(path = '/api/v1/prices') {
+    return request(`${this.url}${path}`);
+  }
+
+  get pid() {
+    return this.#program.pid;
   }
 
   kill() {
@@ -77,11 +90,6 @@ class Origin {
     return this.#program.log();
   }
 
-  /** One request for its prices, past every cache. */
-  ask() {
-    return request(`${this.url}/api/v1/prices`);
-  }
-
   /** What it says of itself. */
   async ready() {
     return json(await request(`${this.url}/ready`));
@@ -92,6 +100,13 @@ class Origin {
     const { body } = await request(this.metricsUrl);
     const lines = body.split('\n').filter((line) => line.startsWith(`pricecast_${name}_total`) && line.includes(labels));
     return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
+  /** The value of a metric, its labels included in `name`; undefined if it is not there. */
+  async metric(name) {
+    const { body } = await request(this.metricsUrl);
+    const line = body.split('\n').find((line) => line.startsWith(`${name} `));
+    return line && Number(line.slice(name.length));
   }
 
   /** How many requests it has answered whose metric has this label. */

@@ -58,6 +58,11 @@ export class Program {
     await until(`${this.name} is gone`, START_LIMIT_MS, () => this.exit);
   }
 
+  /** Of the program itself, where its command ends in `exec`. */
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** Signals it; `SIGSTOP` holds it, `SIGCONT` lets it go on. */
   signal(name) {
     this.#child.signal(name);

@@ -253,7 +253,13 @@ impl JumpWatch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use pricecast_core::Mode;
+
     use super::*;
+    use crate::snapshot::Store;
+    use crate::test_support::snapshot;
 
     const WALL: i64 = 1_706_900_000_000_000;
     const SECOND: i64 = 1_000_000;
@@ -306,6 +312,44 @@ mod tests {
     fn a_reading_before_the_stretch_began_is_its_beginning() {
         let corrected = start().corrected(SECOND, WALL);
         assert_eq!(corrected.at(0), WALL + SECOND);
+    }
+
+    /// Clocks that stand where they are put.
+    #[derive(Clone, Debug, Default)]
+    struct Hands {
+        mono_us: Arc<AtomicI64>,
+        wall_us: Arc<AtomicI64>,
+    }
+
+    impl Readings for Hands {
+        fn monotonic_us(&self) -> i64 {
+            self.mono_us.load(Ordering::Relaxed)
+        }
+
+        fn wall_us(&self) -> i64 {
+            self.wall_us.load(Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn a_machine_that_slept_wakes_to_prices_of_their_true_age_wherever_its_wall_clock_stands() {
+        for wall_moved in [3_600 * SECOND, 0, -3_600 * SECOND] {
+            let hands = Hands::default();
+            hands.wall_us.store(WALL, Ordering::Relaxed);
+            let clock = Clock::start_on(hands.clone());
+            let store = Store::new(0);
+            let confirmed_at = clock.now();
+            store.publish(snapshot(1, confirmed_at), confirmed_at);
+            let mode = || store.at(clock.now()).unwrap().snapshot().mode(clock.now());
+            assert_eq!(mode(), Mode::Live);
+            // Time since boot goes on while nothing runs.
+            hands.mono_us.fetch_add(3_600 * SECOND, Ordering::Relaxed);
+            hands.wall_us.fetch_add(wall_moved, Ordering::Relaxed);
+            assert_eq!(clock.now().ms_since(confirmed_at), 3_600_000);
+            clock.correct();
+            assert_eq!(mode(), Mode::Frozen);
+            assert!(store.at(clock.now()).unwrap().identity().body_text().contains("\"frozen\""));
+        }
     }
 
     #[test]

@@ -35,7 +35,9 @@ async fn whichever_task_panics_prices_stay_true_in_order_and_are_live_again() {
     let sim = market_sim::start(Options::default()).await.unwrap();
     let state = tempdir().unwrap();
     let origin = Origin::start(&sim, &state, "").await;
-    for task in Task::ALL {
+    // All but the one that only several instances have.
+    let tasks = Task::ALL.into_iter().filter(|&task| task != Task::Cluster);
+    for task in tasks.clone() {
         let before = origin.live().await.version();
         let all = async {
             origin.drill.strike(task);
@@ -52,7 +54,7 @@ async fn whichever_task_panics_prices_stay_true_in_order_and_are_live_again() {
         let is_same_epoch = |prices: &Prices| prices.version().0 == before.0;
         assert!(!answers.is_empty() && answers.iter().all(is_same_epoch), "{task}");
     }
-    for task in Task::ALL {
+    for task in tasks {
         assert_eq!(restarts(&origin, task).await, 1.0, "{task}");
     }
     origin.end().await.unwrap();
