@@ -21,7 +21,9 @@ const TROUBLES = [
   [{ target: 'both', fault: 'silence' }, 7000],
   [{ target: 'kraken', fault: 'decimal-shift' }, 4000],
   [{ target: 'kraken', fault: 'flap' }, 4000],
-  [{ target: 'kraken', fault: 'slow', ms: 1500 }, 5000],
+  // Not later than that: nothing in a heartbeat says when it left, so whatever confirms a price late is
+  // shown unflagged for so much longer, should silence follow.
+  [{ target: 'kraken', fault: 'slow', ms: 700 }, 5000],
   [{ target: 'both', fault: 'half-open' }, 7000],
 ];
 
