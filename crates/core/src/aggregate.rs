@@ -6,6 +6,7 @@
 
 use crate::coinbase::Coinbase;
 use crate::event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent};
+use crate::feed_config::FeedConfig;
 use crate::kraken::Kraken;
 use crate::listing::{Held, Listing};
 use crate::plausibility::AGREEMENT_BP;
@@ -23,17 +24,6 @@ pub const ASSESS_EVERY_MS: u64 = 100;
 const HOLD_DOWN_MS: u64 = 10_000;
 /// A symbol both sources refuse has no price after this.
 const UNAVAILABLE_AFTER_MS: u64 = 60_000;
-
-/// What the aggregator must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedConfig {
-    /// In the order they are published. Each once.
-    pub symbols: Vec<Symbol>,
-    /// Pause between two polls of Coinbase.
-    pub coinbase_interval_ms: u64,
-    /// Published hint for clients that do not follow the poll rule.
-    pub poll_after_ms: u32,
-}
 
 /// The conclusion on one symbol.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,7 @@ mod breaker;
 pub mod cache_policy;
 mod coinbase;
 mod event;
+mod feed_config;
 mod kraken;
 pub mod lease;
 mod listing;
@@ -33,11 +34,12 @@ mod test_support;
 mod time;
 mod transition;
 
-pub use aggregate::{ASSESS_EVERY_MS, Aggregator, Assessment, FeedConfig};
+pub use aggregate::{ASSESS_EVERY_MS, Aggregator, Assessment};
 
 pub use backoff::{ConnectionBudget, backoff_delay_ms};
 pub use breaker::{Breaker, BreakerState};
 pub use event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent, SystemStatus};
+pub use feed_config::FeedConfig;
 pub use price::{ChangePct, DecimalError, Price, Volume};
 pub use publish::Publisher;
 pub use quote::{Quote, RawQuote, RejectReason, Trading};
