@@ -24,7 +24,16 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// Its name in the metrics.
+    /// Every limit.
+    pub(super) const ALL: [Self; 4] =
+        [Self::Connections, Self::ConnectionsPerAddress, Self::Requests, Self::RequestsPerAddress];
+
+    /// Whether it holds for each address by itself.
+    pub(super) const fn is_of_address(self) -> bool {
+        matches!(self, Self::ConnectionsPerAddress | Self::RequestsPerAddress)
+    }
+
+    /// Its name in metrics and log.
     #[must_use]
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -37,10 +46,7 @@ impl Limit {
 
     /// What whoever met it is told.
     pub(super) const fn problem(self) -> ProblemCode {
-        match self {
-            Self::Connections | Self::Requests => ProblemCode::Overloaded,
-            Self::ConnectionsPerAddress | Self::RequestsPerAddress => ProblemCode::TooManyRequests,
-        }
+        if self.is_of_address() { ProblemCode::TooManyRequests } else { ProblemCode::Overloaded }
     }
 }
 

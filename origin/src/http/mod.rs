@@ -10,6 +10,7 @@ mod gate;
 mod health;
 mod metrics;
 mod negotiate;
+mod notice;
 mod peer;
 mod prices;
 mod respond;
@@ -31,6 +32,7 @@ pub use admission::ConnectionLimits;
 pub use metrics::metrics_router;
 
 use self::gate::{Gate, Refusal};
+use self::notice::Notice;
 use self::peer::Peer;
 use self::respond::{CommonHeaders, Reply};
 use crate::clock::Clock;
@@ -50,6 +52,7 @@ pub struct Site {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     gate: Gate,
+    notice: Notice,
     cors: Cors,
     common: CommonHeaders,
     openapi: bytes::Bytes,
@@ -72,6 +75,7 @@ impl Site {
             metrics,
             health,
             gate: Gate::new(config),
+            notice: Notice::default(),
             cors: config.http.cors.clone(),
             common: CommonHeaders::new(config),
             openapi: pricecast_wire::openapi_json().into(),
@@ -107,6 +111,7 @@ impl Site {
         match refusal {
             Refusal::Limited(limit) => {
                 self.metrics.http_limited(limit.as_str());
+                self.notice.refused(limit, self.clock.now());
                 reply
             }
             // Whoever has no secret has no business with a connection.
