@@ -171,22 +171,10 @@ test('what exchanges do wrong', { concurrency: 6 }, async (t) => {
       await within(TAKEOVER_MS, probe, since, `BTC from Coinbase (${number})`, (answer) => of(answer, 'BTC').source === 'coinbase');
       await market.clear();
     }
-    const rejects = await origin.metric(/^pricecast_rejects_total\{[^}]*source="kraken"[^}]*\} (\d+)$/m);
+    const rejects = await origin.counted('rejects', 'source="kraken"');
+    assert.ok(rejects > 0, 'counted');
     await within(BACK_AFTER_BACKOFF_MS, probe, Date.now(), 'every price from Kraken', isLive);
     allQuiet(await ended(t, all, { rejects }));
-  });
-
-  fault('a point shifted by one, three and eight digits, both ways: never published', async (t) => {
-    const all = await start(t);
-    const { market } = all;
-    for (const target of ['kraken', 'coinbase']) {
-      for (const power of [1, 3, 8, -1, -3, -8]) {
-        const since = await market.fault({ target, fault: 'decimal-shift', power });
-        await lasts(2500, since);
-        await market.clear();
-      }
-    }
-    allQuiet(await ended(t, all));
   });
 
   fault('a book crossed or one-sided changes nothing: the last trade is the price', async (t) => {

@@ -32,7 +32,7 @@ const INCIDENTS = {
   'real-crash-on-both': {
     name: 'a real crash on both is published within a second of the second source, at every stage and on the way back',
     lasts: 22,
-    async judge(answers, { market, originProbe, figures }) {
+    async judge(answers, { market, probes: [, originProbe], figures }) {
       const truth = await market.truth();
       const { request_times: polls } = (await market.stats()).coinbase;
       const stages = jumps(truth.coinbase.SOL);
@@ -169,8 +169,8 @@ test('every scenario file is judged', () => {
 test('bad prices of the past', { concurrency: 6 }, async (t) => {
   const cases = Object.entries(INCIDENTS).map(([file, { name, lasts: length, frozen, judge }]) =>
     t.test(name, async (t) => {
-      const all = await startPath(t);
-      const { market, probe, originProbe } = all;
+      const all = await startPath(t, { isOriginProbed: true });
+      const { market, probe } = all;
       const beganAt = await market.play(path.join(SCENARIOS, `${file}.toml`));
       await lasts(length * 1000, beganAt);
       const figures = {};

@@ -10,7 +10,7 @@ import { cleanup } from '../harness/cleanup.mjs';
 import { concluded } from '../harness/figures.mjs';
 import { Book, startFlood } from '../harness/flood.mjs';
 import { binary, freshFolder } from '../harness/paths.mjs';
-import { isFallback, isLive, linesWith, startPath } from '../harness/origin-path.mjs';
+import { isFallback, isLive, linesWith, startPath } from '../harness/path.mjs';
 import { pause, until } from '../harness/until.mjs';
 
 const ORIGIN = binary('pricecast-origin');

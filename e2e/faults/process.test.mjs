@@ -6,7 +6,7 @@ import test from 'node:test';
 import { concluded } from '../harness/figures.mjs';
 import { request } from '../harness/http.mjs';
 import { binary } from '../harness/paths.mjs';
-import { isLive, linesWith, startPath, untilConfirmedAfter } from '../harness/origin-path.mjs';
+import { isLive, linesWith, startPath, untilConfirmedAfter } from '../harness/path.mjs';
 import { pause, until } from '../harness/until.mjs';
 
 const TASKS = ['ingest', 'kraken', 'coinbase', 'clock', 'state', 'metrics', 'http'];

@@ -1,6 +1,5 @@
 // pricecast-origin as a process.
 
-import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { json, request } from './http.mjs';
 import { binary, freshFolder } from './paths.mjs';
@@ -112,19 +111,6 @@ class Origin {
   /** How many requests it has answered whose metric has this label. */
   requests(label) {
     return this.counted('http_requests', label);
-  }
-
-  /** Memory it holds, and files and sockets it has open. */
-  usage() {
-    const process = `/proc/${this.#program.pid}`;
-    const [, residentKb] = readFileSync(`${process}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB$/m);
-    return { residentKb: Number(residentKb), files: readdirSync(`${process}/fd`).length };
-  }
-
-  /** The number that `pattern` finds in its metrics; 0 if it is not there. */
-  async metric(pattern) {
-    const { body } = await request(this.metricsUrl);
-    return Number(body.match(pattern)?.[1] ?? 0);
   }
 
   /** How many requests for prices it has answered, by its own count. */

@@ -1,10 +1,10 @@
-// The whole path: exchanges → (fault proxies) → origin → edge ← clients that ask all the time, at the edge
-// and at the origin.
+// The whole path from a simulated market to a client that asks all the time, at the edge and, where
+// the origin stays up, at the origin too; with a fault proxy before an exchange, where asked for.
 
 import assert from 'node:assert/strict';
-import { PRICES, startEdge } from './edge.mjs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { startEdge } from './edge.mjs';
 import { concluded } from './figures.mjs';
-import { request } from './http.mjs';
 import { startMarket } from './market.mjs';
 import { startOrigin } from './origin.mjs';
 import { startProbe } from './probe.mjs';
@@ -18,44 +18,58 @@ const RESIDENT_KB_MAX = 100_000;
 const FILES_MAX = 60;
 
 /**
- * Starts it, and waits until the client at the edge sees the mode `first`. `args`: market-sim's;
- * `env`: the origin's, or what makes it of the market; `via`: venues (`kraken`, `coinbase`) that are reached through a proxy each.
+ * Starts everything and returns when the client has seen live prices, or the mode `first`. `program`
+ * and `env` are the origin's (`env` may be made of the market), `args` and `faults` the market's; `via`
+ * names the exchanges that are reached through a proxy; `isOriginProbed` puts a client on the origin.
  */
-export async function startPath(t, { args, env, via = [], faults = [], first = 'live' } = {}) {
+export async function startPath(t, { program, env, args, faults = [], via = [], first = 'live', isOriginProbed = false } = {}) {
   const market = await startMarket(t, args);
   for (const fault of faults) await market.fault(fault);
   const proxies = {};
   for (const venue of via) proxies[venue] = await startProxy(t, market);
   const { kraken, coinbase } = proxies;
-  const origin = await startOrigin(t, market, {
-    ...(kraken && { PRICECAST_KRAKEN__URL: `${kraken.url.replace('http', 'ws')}/v2` }),
-    ...(coinbase && { PRICECAST_COINBASE__URL: coinbase.url }),
-    ...(typeof env === 'function' ? await env(market) : env),
-  });
+  const origin = await startOrigin(
+    t,
+    market,
+    {
+      ...(kraken && { PRICECAST_KRAKEN__URL: `${kraken.url.replace('http', 'ws')}/v2` }),
+      ...(coinbase && { PRICECAST_COINBASE__URL: coinbase.url }),
+      ...(typeof env === 'function' ? await env(market) : env),
+    },
+    program,
+  );
   const edge = await startEdge(t, { origins: [origin] });
-  const probe = startProbe(t, edge);
-  const originProbe = startProbe(t, { ask: () => request(`${origin.url}${PRICES}`) });
-  await until(`prices, ${first}`, START_LIMIT_MS, () => probe.last?.body.mode === first && originProbe.last?.body.mode === first);
-  return { market, origin, edge, probe, originProbe, ...proxies };
+  const probes = [edge, ...(isOriginProbed ? [origin] : [])].map((asked) => startProbe(t, asked));
+  await until(`prices, ${first}`, START_LIMIT_MS, () => probes.every((probe) => probe.last?.body.mode === first));
+  return { market, origin, edge, probe: probes[0], probes, ...proxies };
 }
 
-/** Ends a path: what must hold of every answer, and of the origin's process. Returns the edge's answers. */
-export async function ended(t, { origin, market, probe, originProbe }, { frozen, ...further } = {}) {
-  const { residentKb, files } = origin.usage();
-  const answers = await concluded(t, { market, probes: [probe, originProbe], frozen }, further);
+/**
+ * Ends a path: what must hold of every answer, and of an origin that has stayed up. Returns the
+ * edge's answers. `frozen`: symbols whose news Kraken alone has stopped telling.
+ */
+export async function ended(t, { origin, market, probes }, { frozen, ...further } = {}) {
+  const { residentKb, files } = usage(origin);
+  const answers = await concluded(t, { market, probes, frozen }, further);
   assert.doesNotMatch(origin.log(), /panicked/);
   assert.ok(residentKb < RESIDENT_KB_MAX && files < FILES_MAX, `${residentKb} kB, ${files} files open`);
   return answers;
 }
 
-/** Lets time pass on purpose: a fault that lasts so long. */
-export const lasts = (ms, since = Date.now()) => until(`${ms} ms`, ms + 2000, () => Date.now() >= since + ms);
+/** Memory an origin holds, and files and sockets it has open. */
+export function usage({ pid }) {
+  const [, residentKb] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB$/m);
+  return { residentKb: Number(residentKb), files: readdirSync(`/proc/${pid}/fd`).length };
+}
 
 export const of = (answer, symbol) => answer.body.prices.find((price) => price.symbol === symbol);
-export const isAllFrom = (source) => (answer) => answer.body.prices.every((price) => price.source === source);
-export const isLive = (answer) => answer.body.mode === 'live' && isAllFrom('kraken')(answer);
-export const isFallback = (answer) => answer.body.mode === 'fallback' && isAllFrom('coinbase')(answer);
+export const isAllFrom = (source) => (answer) => answer?.body.prices?.every((price) => price.source === source) ?? false;
+export const isLive = (answer) => isAllFrom('kraken')(answer) && answer.body.mode === 'live';
+export const isFallback = (answer) => isAllFrom('coinbase')(answer) && answer.body.mode === 'fallback';
 export const isFrozen = (answer) => answer.body.mode === 'frozen';
+
+/** Lets time pass on purpose: a fault that lasts so long. */
+export const lasts = (ms, since = Date.now()) => until(`${ms} ms`, ms + 2000, () => Date.now() >= since + ms);
 
 /** How long after `since` the probe first had an answer that `holds`; fails unless within `limitMs`. */
 export async function within(limitMs, probe, since, what, holds) {
@@ -65,3 +79,13 @@ export async function within(limitMs, probe, since, what, holds) {
   assert.ok(tookMs <= limitMs, `${what} after ${tookMs} ms, not within ${limitMs}`);
   return tookMs;
 }
+
+/** Waits until every price was confirmed after `since` (epoch ms); returns how long that took. */
+export async function untilConfirmedAfter(probe, since, limitMs) {
+  const isNew = (answer) => answer.body.prices?.every((price) => price.confirmedAt > since && !price.stale);
+  const answer = await until('a price confirmed since', limitMs, () => probe.answers.findLast(isNew));
+  return answer.receivedAt - since;
+}
+
+/** How many lines of a log match. */
+export const linesWith = (log, pattern) => log.split('\n').filter((line) => pattern.test(line)).length;

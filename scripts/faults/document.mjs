@@ -26,6 +26,10 @@ network), *process* (origin, market-sim, redis-server, edge as real processes, f
 built Worker in workerd).
 `;
 
+/** A row's line up to its result. */
+export const rowLine = (row, fault, expected) => `| ${row} | ${cell(fault)} | ${cell(expected)} | `;
+export const testsLine = (row, names) => `${row}. ${names.map((name) => `\`${name}\``).join('<br>')}`;
+
 const MARKS = { pass: 'pass', fail: '**FAIL**', 'not-run': 'not run' };
 
 /** The page. `total` as judged, `seconds` the run took. */
@@ -47,12 +51,12 @@ export function page(matrix, entries, total, seconds) {
     const entry = byRow.get(row.row);
     const tiers = [...new Set(row.tests.map(tierOf))].join(', ');
     const told = entry.result === 'pass' ? showFigures(entry.figures) : entry.reason;
-    lines.push(`| ${row.row} | ${cell(row.fault)} | ${cell(row.expected)} | ${MARKS[entry.result]} | ${tiers} | ${cell(told)} |`);
+    lines.push(`${rowLine(row.row, row.fault, row.expected)}${MARKS[entry.result]} | ${tiers} | ${cell(told)} |`);
     if (matrix.find((next) => next.row === row.row + 1)?.group !== group) lines.push('');
   }
   lines.push('## The tests of each row', '');
   for (const row of matrix.filter((row) => row.tests.length > 0)) {
-    lines.push(`${row.row}. ${row.tests.map((name) => `\`${name}\``).join('<br>')}`);
+    lines.push(testsLine(row.row, row.tests));
   }
   return `${lines.join('\n')}\n`;
 }

@@ -14,6 +14,9 @@ export const matrix = [
     fault: 'Kraken TCP reset',
     expected: 'a new connection at once, then with jittered backoff; Coinbase takes over ≤ 5 s',
     tests: [
+      'node e2e/faults/network.test.mjs > a reset of the connection to Kraken: a new one at once, and nothing flagged',
+      'node e2e/faults/network.test.mjs > Kraken resets and refuses for 12 s: Coinbase takes over, the attempts are few, and Kraken is back afterwards',
+      'node e2e/faults/network.test.mjs > a half-closed connection to Kraken is given up at once',
       'rust pricecast-origin::simulated_network links::a_reset_connection_is_made_anew_at_once_and_nothing_shows',
       'rust pricecast-origin::simulated_network links::an_exchange_that_stays_away_is_left_for_coinbase_and_asked_ever_more_rarely',
     ],
@@ -24,6 +27,7 @@ export const matrix = [
     fault: 'Blackhole, no FIN (half open)',
     expected: 'found by its silence ≤ 3 s, not by TCP',
     tests: [
+      'node e2e/faults/network.test.mjs > a connection to Kraken that swallows everything, without an end, is found out within three seconds',
       'rust pricecast-origin::simulated_network links::a_black_hole_is_found_by_silence_within_three_seconds',
       'rust pricecast-core::timelines failover::silent_primary_fails_over_at_its_deadline_without_a_stale_moment',
     ],
@@ -34,6 +38,9 @@ export const matrix = [
     fault: '100-2000 ms latency, with jitter',
     expected: 'fresh or flagged; what is late is dated by the pings answered before it',
     tests: [
+      'node e2e/faults/network.test.mjs > 100 to 2000 ms of latency on both exchanges: every price is fresh or flagged',
+      'rust pricecast-origin::faults_lag a_kraken_four_seconds_late_loses_to_coinbase_and_says_why_and_comes_back',
+      'rust pricecast-origin::faults_lag with_coinbase_gone_too_late_prices_are_flagged_and_fresh_again_when_they_are_not_late',
       'rust pricecast-origin::simulated_network links::with_latencies_of_up_to_two_seconds_prices_are_fresh_or_flagged',
       'rust pricecast-origin::simulated_network links::a_backlog_that_comes_through_after_seconds_is_not_taken_for_news',
       'rust pricecast-core::timelines lag::a_frame_proves_what_was_so_when_the_ping_answered_before_it_had_left',
@@ -48,6 +55,7 @@ export const matrix = [
     fault: 'Bandwidth 8 kbit/s: the backlog grows while the stream stays open',
     expected: 'ages grow, Coinbase takes over or prices are flagged; no backlog is taken for news',
     tests: [
+      'node e2e/faults/network.test.mjs > 8 kbit/s from Kraken: late news is never taken for fresh, and Coinbase serves',
       'rust pricecast-origin::simulated_network links::a_stream_that_falls_ever_further_behind_loses_to_coinbase_or_is_flagged',
       'rust pricecast-core::timelines lag::a_backlog_that_arrives_at_once_proves_no_more_than_its_last_answer',
     ],
@@ -58,6 +66,7 @@ export const matrix = [
     fault: 'Bytes sliced 1 at a time, frames split and merged',
     expected: 'read as if they came at once',
     tests: [
+      'node e2e/faults/network.test.mjs > bytes that come one at a time say what they say at once',
       'rust pricecast-origin::simulated_network bytes::bytes_that_come_one_by_one_are_read_as_if_they_came_at_once',
     ],
   },
@@ -67,6 +76,8 @@ export const matrix = [
     fault: 'Corrupt byte mid-frame',
     expected: 'costs the frame or the connection; counted, subscribed anew; no panic',
     tests: [
+      'node e2e/faults/network.test.mjs > JSON spoilt by a wrong byte is dropped, counted and asked for anew',
+      'node e2e/faults/network.test.mjs > bytes changed anywhere, frame heads included, cost connections and no price',
       'rust pricecast-origin::simulated_network bytes::a_corrupt_byte_costs_a_frame_or_a_connection_is_counted_and_mended',
     ],
   },
@@ -85,6 +96,10 @@ export const matrix = [
     fault: 'TLS expired, wrong host, handshake stall',
     expected: 'refused; a handshake that stalls is given up after 5 s; Coinbase meanwhile',
     tests: [
+      'node e2e/faults/network.test.mjs > a certificate expired: Kraken is refused, Coinbase takes over, and it is live again with a good one',
+      'node e2e/faults/network.test.mjs > a certificate for another host: Kraken is refused, Coinbase takes over, and it is live again with a good one',
+      'node e2e/faults/network.test.mjs > a certificate by an authority nobody knows: Kraken is refused, Coinbase takes over, and it is live again with a good one',
+      'node e2e/faults/network.test.mjs > a certificate that never comes: Kraken is refused, Coinbase takes over, and it is live again with a good one',
       'rust pricecast-origin::simulated_network names::a_handshake_that_stalls_is_given_up_after_five_seconds_with_or_without_tls',
     ],
   },
@@ -103,16 +118,20 @@ export const matrix = [
   {
     row: 10,
     group: 'Network',
-    fault: 'Both exchanges unreachable',
-    expected: 'last-known, stale:true, 200; alarm',
-    tests: [],
+    fault: 'Both exchanges out of reach',
+    expected: '200 with the last known prices, flagged; a live one ≤ 5 s after the first exchange is back',
+    tests: [
+      'node e2e/faults/network.test.mjs > both exchanges out of reach: the last prices stay, flagged, and a live one is out within 5 s of the first that is back',
+    ],
   },
   {
     row: 11,
     group: 'Exchange',
-    fault: 'Acked subscribe, heartbeats, no data',
-    expected: 'per-symbol silence → resubscribe, then fallback ≤ 5 s',
-    tests: [],
+    fault: 'Subscriptions acknowledged, heartbeats, no data',
+    expected: 'Coinbase takes over ≤ 5 s; Kraken again once it speaks',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > subscriptions acknowledged, heartbeats and no data: Coinbase serves within 5 s, and Kraken once it speaks',
+    ],
   },
   {
     row: 12,
@@ -132,30 +151,50 @@ export const matrix = [
   {
     row: 13,
     group: 'Exchange',
-    fault: 'One symbol frozen, 49 live',
-    expected: 'only that one degrades',
-    tests: [],
+    fault: 'One symbol of twenty frozen',
+    expected: 'it alone is served by Coinbase, ≤ 1 s after the rule is met',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > one symbol of twenty frozen: it alone is served by Coinbase, a second after the rule is met at the latest',
+    ],
   },
   {
     row: 14,
     group: 'Exchange',
-    fault: 'maintenance, cancel_only, unknown status',
-    expected: 'demote; tolerate unknown',
-    tests: [],
+    fault: 'Engine in maintenance, cancel_only, post_only or a state nobody knows',
+    expected: 'Kraken is stale and says why, Coinbase takes over ≤ 5 s; back after the hold-down',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > the engine in a state of maintenance: Kraken is said to be stale, Coinbase serves',
+      'node e2e/faults/exchange.test.mjs > the engine in a state of cancel-only: Kraken is said to be stale, Coinbase serves',
+      'node e2e/faults/exchange.test.mjs > the engine in a state of post-only: Kraken is said to be stale, Coinbase serves',
+      'node e2e/faults/exchange.test.mjs > the engine in a state of unknown-system: Kraken is said to be stale, Coinbase serves',
+    ],
   },
   {
     row: 15,
     group: 'Exchange',
-    fault: 'HTTP 429 / Retry-After / Cloudflare 1015',
-    expected: 'honour; never hammer; budget shared by instances',
-    tests: [],
+    fault: '429 with Retry-After, a ban by Cloudflare (1015), of one exchange and of both',
+    expected: 'honoured, nobody is hammered; the other serves, or the last prices are flagged',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > 429 and a page of Cloudflare: Retry-After is honoured by both clients, nobody is hammered',
+      'node e2e/faults/exchange.test.mjs > banned by both for 30 s: the last prices stay, flagged, and the clients keep still',
+    ],
   },
   {
     row: 16,
     group: 'Exchange',
-    fault: '5xx, HTML with 200, empty body, 10 MB body, gzip bomb',
-    expected: 'error class; size cap before parse',
-    tests: [],
+    fault: '5xx, HTML with 200, empty body, 10 MB body, gzip bomb, half a body, other JSON',
+    expected: 'no price is made of it; memory stays flat; live ≤ 5 s after',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with 5xx while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with a page with status 200 while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with an empty body while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with a body of ten megabytes while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with a gzip bomb while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with half a body while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with JSON called text while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > Coinbase answers with JSON of other shapes while Kraken is down: no price is made of it, memory stays flat',
+      'node e2e/faults/exchange.test.mjs > frames of any size, emptiness or kind from Kraken: dropped, and Coinbase serves',
+    ],
   },
   {
     row: 17,
@@ -165,6 +204,7 @@ export const matrix = [
     tests: [
       'node e2e/faults/incidents.test.mjs > prices that cannot be are never published, and on both venues the last ones are flagged',
       'rust pricecast-core quote::tests::every_defect_has_its_own_reason',
+      'node e2e/faults/exchange.test.mjs > each impossible number on Kraken: counted, its symbol from Coinbase, the others unharmed',
     ],
   },
   {
@@ -202,9 +242,11 @@ export const matrix = [
   {
     row: 21,
     group: 'Exchange',
-    fault: 'Crossed or one-sided book',
-    expected: 'no mid from garbage',
-    tests: [],
+    fault: 'Crossed or one-sided book on both',
+    expected: 'nothing: the last trade is the price, and no mid is made',
+    tests: [
+      'node e2e/faults/exchange.test.mjs > a book crossed or one-sided changes nothing: the last trade is the price',
+    ],
   },
   {
     row: 22,
@@ -212,6 +254,7 @@ export const matrix = [
     fault: 'Frames repeated, out of order, damaged (a ticker has neither sequence nor checksum)',
     expected: 'idempotent; an older snapshot replaces nothing; after a damaged frame everything is subscribed anew',
     tests: [
+      'node e2e/faults/exchange.test.mjs > every frame twice, and the one before it once more: the newest is the price',
       'rust pricecast-origin::simulated_network bytes::frames_that_come_twice_change_nothing',
       'rust pricecast-origin::simulated_network bytes::a_corrupt_byte_costs_a_frame_or_a_connection_is_counted_and_mended',
       'rust pricecast-core::timelines confirmation::an_older_snapshot_after_a_reconnect_neither_replaces_nor_confirms',
@@ -227,14 +270,16 @@ export const matrix = [
       'node e2e/faults/incidents.test.mjs > a coin both venues have delisted becomes unavailable, and its name comes back with a price of its own',
       'rust pricecast-core::timelines plausibility::a_name_that_comes_back_for_another_coin_has_that_coins_price_at_once',
       'rust pricecast-core::timelines plausibility::an_outage_never_makes_a_symbol_unavailable',
+      'node e2e/faults/exchange.test.mjs > a coin renamed: the old name is flagged, then unavailable, the new one has its price at once; an outage removes none',
     ],
   },
   {
     row: 24,
     group: 'Exchange',
-    fault: 'New fields / enum / message type',
-    expected: 'ignored, counted',
+    fault: 'Fields, values, channels and messages nobody knows',
+    expected: 'passed over and counted; what is known counts as ever',
     tests: [
+      'node e2e/faults/exchange.test.mjs > fields, values and messages nobody knows yet: what is known counts as ever',
       'rust pricecast-origin::simulated_network bytes::fields_channels_and_answers_nobody_knows_are_passed_over_and_counted',
       'rust pricecast-origin exchange::kraken::messages::tests::a_ticker_is_read_in_any_order_with_fields_added_or_missing',
       'rust pricecast-origin exchange::kraken::session::tests::the_engines_states_are_told_and_an_unknown_one_is_not_online',
@@ -263,16 +308,19 @@ export const matrix = [
   {
     row: 27,
     group: 'Process',
-    fault: 'kill -9 leader',
-    expected: 'takeover ≤ 2.5 s, fresh ≤ 5 s',
-    tests: [],
+    fault: 'kill -9 of the leader, again and again',
+    expected: 'another publishes a newly confirmed price ≤ 2 s; nobody at the edge is shown an old one',
+    tests: [
+      'node e2e/faults/redis-leader.test.mjs > a leader killed again and again is replaced within two seconds, and nobody is shown an old price',
+    ],
   },
   {
     row: 28,
     group: 'Process',
-    fault: 'SIGSTOP 10 s leader, then resume',
-    expected: 'its writes refused by fence; steps down',
+    fault: 'SIGSTOP of the leader for 10 s, then resumed',
+    expected: 'its writes are refused by the fence, it steps down; nothing goes backwards, nothing old passes as fresh',
     tests: [
+      'node e2e/faults/redis-leader.test.mjs > a leader that stood still for ten seconds is refused, steps down and has told nobody anything untrue',
       'rust pricecast-core::simulation a_leader_that_was_stopped_for_ten_seconds_finds_its_writes_refused_and_follows',
       'rust pricecast-core::simulation publishing_at_once_after_standing_still_fails_in_a_seed_of_twenty',
     ],
@@ -280,11 +328,12 @@ export const matrix = [
   {
     row: 29,
     group: 'Process',
-    fault: 'SIGTERM while requests are on their way',
-    expected: 'every accepted request is answered, the last prices are saved; with the restart the edge loses no answer',
+    fault: 'SIGTERM while requests are on their way, of a single origin and of the leader',
+    expected: 'every accepted request is answered, the last prices are saved, the lease is given back; the edge loses no answer',
     tests: [
       'node e2e/faults/process.test.mjs > SIGTERM costs no request that was accepted, and a restart costs the edge not one answer',
       'rust pricecast-origin::restart a_request_under_way_is_finished_before_the_end_and_a_slow_one_cut_off',
+      'node e2e/faults/redis-leader.test.mjs > a leader told to go gives the lease back, and no request fails',
     ],
   },
   {
@@ -314,9 +363,10 @@ export const matrix = [
     row: 32,
     group: 'Process',
     fault: 'A tenth of a processor, and clients that want more',
-    expected: 'every price true or flagged; live again when it is over',
+    expected: 'every price true or flagged, the lease kept; live again when it is over',
     tests: [
       'node e2e/faults/machine.test.mjs > with a tenth of a processor every price is true, and live again when it is over',
+      'node e2e/faults/redis-leader.test.mjs > a leader that runs a tenth of the time keeps the lease',
     ],
   },
   {
@@ -355,23 +405,30 @@ export const matrix = [
   {
     row: 36,
     group: 'Redis',
-    fault: 'Redis down at start / later / back empty',
-    expected: 'serve from memory; leader keeps epoch monotone; re-seed',
-    tests: [],
+    fault: 'Redis not there at first, gone later, back empty',
+    expected: 'nobody ingests before Redis was there; a leader goes on from memory; back empty, it is taught the epochs anew',
+    tests: [
+      'node e2e/faults/redis-server.test.mjs > without Redis nobody ingests before it is there, the leader goes on when it dies, and empty it is taught what was',
+    ],
   },
   {
     row: 37,
     group: 'Redis',
-    fault: 'DEBUG SLEEP 5, CLIENT PAUSE',
-    expected: 'deadlines 200 ms; reads from memory',
-    tests: [],
+    fault: 'Redis hangs for 5 s',
+    expected: 'calls are given up after 200 ms; prices come from memory; the leader stays',
+    tests: [
+      'node e2e/faults/redis-server.test.mjs > a Redis that hangs for five seconds costs no leader and no answer',
+      'rust pricecast-origin::redis_store a_call_that_is_not_answered_is_given_up_in_time_and_the_next_has_a_new_connection',
+    ],
   },
   {
     row: 38,
     group: 'Redis',
-    fault: 'Failover that loses last writes',
+    fault: 'A failover of Redis that loses its last writes',
     expected: 'epochs only grow, even if the new clock is behind; one leader; nothing goes backwards',
     tests: [
+      'node e2e/faults/redis-server.test.mjs > a failover that loses the last writes leaves the order of versions whole',
+      'rust pricecast-origin::redis_store a_lease_that_a_failover_brought_back_is_taken_by_whoever_knows_better',
       'rust pricecast-core::simulation the_fence_survives_a_failover_that_loses_the_last_writes',
       'rust pricecast-core::simulation with_epochs_forgotten_a_seed_of_twenty_fails',
     ],
@@ -379,16 +436,24 @@ export const matrix = [
   {
     row: 39,
     group: 'Redis',
-    fault: 'READONLY, LOADING, MISCONF, OOM, NOSCRIPT, NOAUTH',
-    expected: 'each mapped; connection rebuilt',
-    tests: [],
+    fault: 'Redis says READONLY, LOADING, MISCONF, OOM, NOSCRIPT, NOAUTH',
+    expected: 'each is told by its name; the connection is made anew; the leader stays',
+    tests: [
+      'node e2e/faults/redis-server.test.mjs > a Redis that refuses is told from one that is away, and the leader goes on until it takes writes again',
+      'rust pricecast-origin::redis_store scripts_that_redis_has_forgotten_are_loaded_again',
+      'rust pricecast-origin::redis_store a_replica_takes_no_writes_and_so_answers_no_call_of_ours',
+      'rust pricecast-origin::redis_store a_full_redis_answers_no_call_of_ours',
+      'rust pricecast-origin::redis_store a_redis_that_cannot_save_answers_no_call_of_ours',
+      'rust pricecast-origin::redis_store a_redis_that_wants_another_password_answers_no_call_of_ours',
+    ],
   },
   {
     row: 40,
     group: 'Redis',
-    fault: 'Eviction or FLUSHALL of the lease',
+    fault: 'The lease evicted, or everything (FLUSHALL)',
     expected: 'the incumbent retakes it; one client throughout; fence holds',
     tests: [
+      'node e2e/faults/redis-server.test.mjs > a lease that is deleted, with or without all the rest, is taken by the same leader under a higher epoch',
       'rust pricecast-core::simulation a_redis_that_forgets_everything_changes_nobody',
       'rust pricecast-core::simulation without_the_grace_a_seed_of_twenty_fails',
       'rust pricecast-core::simulation if_incumbents_give_way_a_seed_of_twenty_fails',
@@ -397,9 +462,12 @@ export const matrix = [
   {
     row: 41,
     group: 'Redis',
-    fault: 'Poisoned or older-schema snapshot key',
-    expected: 'checksum/version refused, memory kept',
-    tests: [],
+    fault: 'A snapshot in Redis that is damaged, poisoned or of another version',
+    expected: 'refused by version, schema and checksum, and counted; what is in memory stays',
+    tests: [
+      'node e2e/faults/redis-snapshot.test.mjs > a damaged snapshot is refused whatever is wrong with it, and what is in memory stays',
+      'rust pricecast-origin::redis_store what_others_have_put_into_our_keys_counts_as_not_being_there',
+    ],
   },
   {
     row: 42,
@@ -586,6 +654,7 @@ export const matrix = [
       'rust pricecast-origin::http_server an_announced_body_is_refused_at_once_and_never_awaited',
       'rust pricecast-origin http::deadlines::tests::the_first_head_is_awaited_so_long_whether_bytes_trickle_or_not',
       'rust pricecast-origin http::deadlines::tests::an_answer_must_be_taken_in_time_and_one_byte_now_and_then_is_not_taking_it',
+      'node e2e/faults/abuse.test.mjs > strangers who besiege the origin from the address of the edge take nothing from the edge',
     ],
   },
   {
@@ -655,9 +724,10 @@ export const matrix = [
     row: 66,
     group: 'Malicious',
     fault: 'Confused paths: /api/v1/prices/x.css, %2f, ;, .., //, NUL and 260 more',
-    expected: 'strict 404 with no-store, no fetch',
+    expected: 'strict 404 with no-store, no fetch; the metrics of the origin are reached by no way',
     tests: [
       'node e2e/faults/malicious.test.mjs > a path that is not exactly ours is a 404 that nobody keeps, and causes no fetch',
+      'node e2e/faults/abuse.test.mjs > the metrics of the origin are reached by no way through the edge',
     ],
   },
   {
@@ -706,6 +776,7 @@ export const matrix = [
     tests: [
       'node e2e/faults/deploy.test.mjs > what a newer version has left in the shared cache is ignored or read by a tolerant reader, and breaks nothing',
       'node e2e/faults/deploy.test.mjs > a Worker deployed, and rolled back, while the origin is dead goes on with the last known prices',
+      'node e2e/faults/redis-snapshot.test.mjs > origins rolled back to before the snapshot in Redis do not read it, and replace it',
     ],
   },
   {

@@ -93,14 +93,17 @@ export async function runNodeFile(file, tests, { root, log, onEnd, env }) {
   }
 }
 
-/** The tests of a file as our reporter tells them. */
+/** The tests of a file as our reporter tells them: what a test says follows its end, before the next one's from the same place. */
 export function readNodeReport(text, file) {
-  const ended = new Map();
+  const ended = [];
   for (const { at, says, ...test } of text.split('\n').filter(Boolean).map((line) => JSON.parse(line))) {
-    if (says === undefined) ended.set(at + test.name, { ...test, at, said: '' });
-    else for (const known of ended.values()) if (known.at === at) known.said += `${says}\n`;
+    if (says === undefined) ended.push({ ...test, at, said: '' });
+    else {
+      const speaker = ended.findLast((known) => known.at === at);
+      if (speaker) speaker.said += `${says}\n`;
+    }
   }
-  return [...ended.values()].map(({ name, outcome, why, durationMs, said }) => ({
+  return ended.map(({ name, outcome, why, durationMs, said }) => ({
     name: `node ${file} > ${name}`,
     test: name,
     outcome,

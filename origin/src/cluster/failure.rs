@@ -112,7 +112,8 @@ impl CallFailure {
             "MISCONF" => Self::Misconf,
             "OOM" => Self::OutOfMemory,
             "BUSY" => Self::Busy,
-            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::Denied,
+            // Whoever has not given a password may send ten words, and our scripts take more.
+            "NOAUTH" | "WRONGPASS" | "NOPERM" | "unauthenticated" => Self::Denied,
             "MASTERDOWN" | "NOREPLICAS" => Self::Degraded,
             _ => Self::Other,
         }
@@ -151,6 +152,7 @@ mod tests {
             ("NOAUTH Authentication required.", CallFailure::Denied),
             ("WRONGPASS invalid username-password pair", CallFailure::Denied),
             ("NOPERM this user has no permissions", CallFailure::Denied),
+            ("ERR Protocol error: unauthenticated multibulk length", CallFailure::Denied),
             ("MASTERDOWN Link with MASTER is down", CallFailure::Degraded),
             ("NOREPLICAS Not enough good replicas to write.", CallFailure::Degraded),
             ("CLUSTERDOWN The cluster is down", CallFailure::Cluster),
