@@ -27,7 +27,8 @@ test('a change is told in one line, however long it lasts', async (t) => {
   // Through the end of its connection and a first attempt that finds silence.
   await until('8 s of silence', 9000, () => Date.now() > silentAt + 8000);
   await market.clear();
-  await until('live again', 40_000, () => lines(origin).some(({ message }) => message === 'mode: fallback -> live'));
+  const isLiveAgain = ({ message }) => message === 'mode: fallback -> live';
+  await until('live again', 40_000, () => lines(origin).slice(first).some(isLiveAgain));
 
   const told = lines(origin).slice(first);
   const transitions = told.filter(({ transition }) => transition);

@@ -40,13 +40,14 @@ export async function startTls(t, target, certificate) {
   const server = tls.createServer(certificate, (client) => {
     const plain = net.connect({ host, port: Number(port) });
     client.pipe(plain).pipe(client);
+    sockets.add(plain);
     for (const socket of [client, plain]) {
-      sockets.add(socket);
       socket.on('error', () => {}); // told by 'close'
       socket.on('close', () => [client, plain].forEach((each) => each.destroy()));
     }
   });
   server.on('tlsClientError', () => {}); // the client says what it does not like
+  server.on('connection', (raw) => sockets.add(raw)); // also of a handshake that never ends
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   cleanup(t, () => {
