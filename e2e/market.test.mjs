@@ -170,7 +170,6 @@ test('the whole path on a simulated market', { concurrency: 8 }, async (t) => {
     }
     const answers = await concluded(t, all);
     assert.ok(answers.every((answer) => !answer.body.stale), 'one good exchange is enough');
-    assert.ok(!origin.log().includes('panicked'));
   });
 
   path('origin restarted while both exchanges are silent: even a cold edge gives the last prices, flagged', async (t) => {

@@ -7,7 +7,7 @@ import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { page, showFigures } from './faults/document.mjs';
-import { judgeAll, judgeRow } from './faults/judge.mjs';
+import { judgeAll, judgeRow, shortfalls } from './faults/judge.mjs';
 import { matrix } from './faults/matrix.mjs';
 import { parseName, runNodeFile, runRust, spawned } from './faults/tests.mjs';
 
@@ -84,7 +84,10 @@ async function main() {
   const total = judgeAll(entries, ended);
   report(rows, entries, total, seconds());
   log.end();
-  process.exitCode = total.failed > 0 || total.longestUnflaggedMs > 5000 ? 1 : 0;
+  for (const reason of shortfalls(total, { isWhole: rows.length === matrix.length })) {
+    say(`FAILED: ${reason}`);
+    process.exitCode = 1;
+  }
 }
 
 function report(rows, entries, total, seconds) {

@@ -58,7 +58,6 @@ describe('versions that meet', { concurrency: 2 }, () => {
     await until('a live price from each pair', FRESH_FOR_MS, () => probes.every((probe) => probe.last.body.mode !== 'frozen'));
     await concluded(t, { market, probes }, { fallback_ms: fallbackMs, recovered_ms: Date.now() - clearedAt });
     for (const edge of edges) assert.equal((await edge.health()).origin.reachable, true);
-    for (const origin of origins) assert.ok(!origin.log().includes('panicked'));
   });
 
   test('a Worker deployed, and rolled back, while the origin is dead goes on with the last known prices', async (t) => {

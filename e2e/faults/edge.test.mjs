@@ -16,8 +16,7 @@ import { until } from '../harness/until.mjs';
 const HARD_MS = 2_000;
 /** A price is flagged from 4 s on (H = 1 s), less one round trip to the origin: on a busy machine that is long. */
 const FLAGGED_FROM_MS = 2_500;
-/** Three seconds at worst (a fetch that hangs, and a hold-off); the rest is this machine's. */
-const RECOVERED_WITHIN_MS = 8_000;
+const RECOVERED_WITHIN_MS = 5_000;
 /** Nobody waits for longer than a second; the rest is this machine's. */
 const ANSWERED_WITHIN_MS = 2_000;
 const CACHE_STATUS = /^pricecast; (hit(; ttl=0; detail=revalidating|; ttl=-1; detail=last-known)?|fwd=(miss|stale); (stored|collapsed))$/;

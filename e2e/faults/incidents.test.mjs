@@ -12,6 +12,8 @@ import { until } from '../harness/until.mjs';
 const SCENARIOS = path.join(root, 'crates/market-sim/scenarios');
 /** A fill of the edge: its hard age, and the request that brings it. */
 const TO_THE_EDGE_MS = 2_500;
+/** What the files of frozen venues say: nothing new is told from the one to the other. */
+const [FROZEN_FROM_MS, FROZEN_UNTIL_MS] = [3_000, 25_000];
 
 const seconds = (from, to) => (answer) => answer.at >= from * 1000 && answer.at < to * 1000;
 const source = (symbol) => (answer) => of(answer, symbol).source;
@@ -81,13 +83,13 @@ const INCIDENTS = {
   'frozen-venue': {
     name: 'a venue that keeps its connection and tells no news is left for the other',
     lasts: 40,
-    frozen: true,
+    isFrozen: true,
     judge: judgeFrozen,
   },
   'frozen-data-goes-on': {
     name: 'a venue whose data goes on and repeats itself is left for the other',
     lasts: 40,
-    frozen: true,
+    isFrozen: true,
     judge: judgeFrozen,
   },
   'backend-repeats-an-old-answer': {
@@ -111,10 +113,11 @@ const INCIDENTS = {
   'delisted-and-reused': {
     name: 'a coin both venues have delisted becomes unavailable, and its name comes back with a price of its own',
     lasts: 84,
-    frozen: ['XRP'],
     async judge(answers, { market }) {
       const isGone = ({ body }) => body.unavailable.includes('XRP');
       const gone = answers.filter(isGone);
+      const between = answers.filter(({ at }) => at >= 10_000 && at < gone[0]?.at);
+      assert.ok(between.length > 100 && between.every((answer) => !isFresh('XRP')(answer)), 'flagged until then');
       assert.ok(gone.length > 0 && gone[0].at >= 62_000 && gone[0].at <= 68_000, `unavailable at ${gone[0]?.at} ms`);
       const back = answers.find((answer) => answer.at > gone[0].at && !isGone(answer));
       assert.ok(back?.at > 74_000, `back at ${back?.at} ms`);
@@ -146,9 +149,9 @@ const INCIDENTS = {
 
 function judgeFrozen(answers, { figures }) {
   assert.ok(answers.every(isQuiet), 'never flagged');
-  // Every symbol had its last news at 3 s at the latest, and the market moved at 6 s.
-  const left = answers.find((answer) => answer.at > 3000 && isFallback(answer));
-  figures.left_after_ms = left?.at - 3000;
+  // Every symbol had its last news by then, and the market moved 3 s later.
+  const left = answers.find((answer) => answer.at > FROZEN_FROM_MS && isFallback(answer));
+  figures.left_after_ms = left?.at - FROZEN_FROM_MS;
   assert.ok(figures.left_after_ms <= 11_000 + TO_THE_EDGE_MS, `left after ${figures.left_after_ms} ms`);
   assert.ok(answers.filter(seconds(16.5, 25)).every(isFallback));
 }
@@ -167,7 +170,7 @@ test('every scenario file is judged', () => {
 });
 
 test('bad prices of the past', { concurrency: 6 }, async (t) => {
-  const cases = Object.entries(INCIDENTS).map(([file, { name, lasts: length, frozen, judge }]) =>
+  const cases = Object.entries(INCIDENTS).map(([file, { name, lasts: length, isFrozen, judge }]) =>
     t.test(name, async (t) => {
       const all = await startPath(t, { isOriginProbed: true });
       const { market, probe } = all;
@@ -178,7 +181,8 @@ test('bad prices of the past', { concurrency: 6 }, async (t) => {
         answers.filter(({ sentAt }) => sentAt >= beganAt).map((answer) => ({ ...answer, at: answer.receivedAt - beganAt }));
       await judge(during(probe.answers), { ...all, figures });
       const symbols = probe.last.body.prices.map(({ symbol }) => symbol);
-      await ended(t, all, { ...figures, frozen: frozen === true ? symbols : frozen });
+      const frozen = { symbols, since: beganAt + FROZEN_FROM_MS, until: beganAt + FROZEN_UNTIL_MS };
+      await ended(t, all, { ...figures, frozen: isFrozen && frozen });
     }),
   );
   await Promise.all(cases);

@@ -47,16 +47,29 @@ export function assertFresh(answer, at, what, heldMs = CLIENT_CACHE_MS) {
   assert.ok(answer.receivedAt - at <= FRESH_FOR_MS, `${what}: received unflagged at ${answer.receivedAt - at} ms`);
 }
 
+/** Checks all of them; then fails with the first that failed, which says how many did: `lies`. */
+function assertEach(answers, check) {
+  const failures = answers.flatMap((answer) => {
+    try {
+      check(answer);
+      return [];
+    } catch (error) {
+      return [error];
+    }
+  });
+  if (failures.length > 0) throw Object.assign(failures[0], { lies: failures.length });
+}
+
 /** Promises 1 and 4 by our own stamps, on all answers of a probe. */
 export function assertAnswers(answers) {
   assert.ok(answers.length > 0, 'the probe has answers');
-  for (const answer of answers) {
+  assertEach(answers, (answer) => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     assertContract(answer.body);
     for (const price of answer.body.prices.filter((price) => !price.stale)) {
       assertFresh(answer, price.confirmedAt, `${price.symbol} by its confirmation`);
     }
-  }
+  });
 }
 
 /** Promise 5. */
@@ -71,31 +84,36 @@ export function assertNeverBackwards(answers) {
 
 /**
  * Promises 1 and 2 by the market's own word: every price that was served unflagged was its
- * venue's at some moment of the last five seconds; a flagged one, at some moment before. A symbol
- * in `frozen` (Kraken alone has stopped telling its news) may be shown for longer, but not further
- * away than what the rule for frozen symbols can see. Returns the longest time that a price was
- * served unflagged after its venue had left it.
+ * venue's at some moment of the last five seconds; a flagged one, at some moment before. While a
+ * symbol is frozen (Kraken alone does not tell its news: `frozen` is `{symbols, since, until}`) it may be
+ * shown for longer, but not further away than what the rule for frozen symbols can see. Returns in
+ * figures the longest time that a price was served unflagged after its venue had left it, those of
+ * frozen symbols apart.
  */
-export function assertTruthful(answers, truth, { heldMs = CLIENT_CACHE_MS, frozen = [] } = {}) {
+export function assertTruthful(answers, truth, { heldMs = CLIENT_CACHE_MS, frozen } = {}) {
   const histories = new Histories(truth);
-  let longestMs = 0;
-  for (const answer of answers) {
+  const isFrozen = ({ symbol, source }, at) =>
+    source === 'kraken' && frozen?.symbols.includes(symbol) && at >= frozen.since && !(at > frozen.until);
+  const longest = { longest_unflagged_ms: 0, ...(frozen && { frozen_unflagged_ms: 0 }) };
+  assertEach(answers, (answer) => {
     for (const price of answer.body.prices) {
       const told = `${price.symbol} ${price.price}`;
       const history = histories.of(price.source, price.symbol);
       const last = history.lastTrueAt(price.price, answer.receivedAt);
       assert.ok(last !== undefined, `${told} was never ${price.source}'s price`);
       if (price.stale) continue;
-      if (price.source === 'kraken' && frozen.includes(price.symbol)) {
+      const longestAs = (kind) => (longest[kind] = Math.max(longest[kind], answer.receivedAt - last));
+      if (isFrozen(price, answer.receivedAt)) {
         const offBp = history.closestBp(price.price, answer.receivedAt - FROZEN_FOR_MS, answer.receivedAt);
         assert.ok(offBp <= FROZEN_BP, `frozen ${told} shown unflagged, ${offBp.toFixed(1)} bp off for ${FROZEN_FOR_MS} ms`);
-        continue;
+        longestAs('frozen_unflagged_ms');
+      } else {
+        assertFresh(answer, last, `${told} by the truth of ${price.source}`, heldMs);
+        longestAs('longest_unflagged_ms');
       }
-      assertFresh(answer, last, `${told} by the truth of ${price.source}`, heldMs);
-      longestMs = Math.max(longestMs, answer.receivedAt - last);
     }
-  }
-  return longestMs;
+  });
+  return longest;
 }
 
 /** Each venue's own record of its prices, made quick to ask. */

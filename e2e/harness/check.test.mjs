@@ -71,13 +71,21 @@ test('a price its exchange has left, or never had, is seen', () => {
 
 test('a frozen symbol may stay a while, but not far from the truth', () => {
   const truth = (off) => ({ kraken: { BTC: [[AT - 90_000, '67432.1'], [AT - 20_000, `${67432.1 * off}`]], ETH: [[AT - 90_000, '3521.40']] }, coinbase: {} });
-  const frozen = ['BTC'];
+  const frozen = { symbols: ['BTC'], since: AT - 20_000 };
   assertTruthful([answer()], truth(1.0024), { frozen });
   assert.throws(() => assertTruthful([answer()], truth(1.0024)), /by the truth of kraken/);
   assert.throws(() => assertTruthful([answer()], truth(1.0026), { frozen }), /bp off/);
+  for (const other of [{ since: AT + 60_000 }, { until: AT - 60_000 }]) {
+    assert.throws(() => assertTruthful([answer()], truth(1.0024), { frozen: { ...frozen, ...other } }), /by the truth of kraken/);
+  }
 });
 
 test('the longest time a price was served after its venue had left it is told', () => {
   const truth = { kraken: { BTC: [[AT - 90_000, '67432.1'], [AT - 2000, '5.0']], ETH: [[AT - 90_000, '3521.40']] }, coinbase: {} };
-  assert.equal(assertTruthful([answer()], truth), 2005);
+  assert.deepEqual(assertTruthful([answer()], truth), { longest_unflagged_ms: 2005 });
+});
+
+test('all that lie are counted, and the first is told', () => {
+  const truth = { kraken: { BTC: [[AT - 90_000, '67432.1'], [AT - 9000, '5.0']], ETH: [[AT - 90_000, '3521.40']] }, coinbase: {} };
+  assert.throws(() => assertTruthful([answer(), answer()], truth), (error) => error.lies === 2 && /BTC 67432.1 by the truth/.test(error.message));
 });

@@ -8,28 +8,32 @@ import { assertAnswers, assertNeverBackwards, assertTruthful } from './check.mjs
  * `further` ones of the test's own, and returns the answers of the first probe.
  *
  * `market`: none where the origin is a stub, whose stamps are all there is to go by. `heldMs`: how
- * long a client's own cache may show an answer, for the market's word; `frozen`: symbols whose news
- * Kraken alone has stopped telling.
+ * long a client's own cache may show an answer, for the market's word; `frozen`: the `{symbols, since, until}`
+ * whose news Kraken alone does not tell.
  */
 export async function concluded(t, { market, probe, probes = [probe], heldMs, frozen }, further = {}) {
   const truth = await market?.truth();
-  const all = [];
-  for (const each of probes) {
-    const answers = await each.stop();
-    assertAnswers(answers);
-    assertNeverBackwards(answers);
-    all.push(answers);
-  }
+  const all = await Promise.all(probes.map((each) => each.stop()));
   const told = { probed: all.flat().length, lies: 0 };
-  if (truth) {
-    const answers = all.flat().filter((answer) => answer.receivedAt <= truth.now);
-    told.longest_unflagged_ms = assertTruthful(answers, truth, { heldMs, frozen });
+  try {
+    for (const answers of all) {
+      assertAnswers(answers);
+      assertNeverBackwards(answers);
+    }
+    if (truth) {
+      const answers = all.flat().filter((answer) => answer.receivedAt <= truth.now);
+      Object.assign(told, assertTruthful(answers, truth, { heldMs, frozen }));
+    }
+  } catch (error) {
+    told.lies = error.lies ?? 1;
+    throw error;
+  } finally {
+    figures(t, { ...told, ...further });
   }
-  figures(t, { ...told, ...further });
   return all[0];
 }
 
-/** Prints figures for the fault matrix: numbers by name. A lie would have failed the test before. */
+/** Prints figures for the fault matrix: numbers by name. */
 export function figures(t, numbers) {
   t.diagnostic(`figures: ${JSON.stringify(numbers)}`);
 }

@@ -1,12 +1,20 @@
 // pricecast-origin as a process.
 
+import assert from 'node:assert/strict';
 import path from 'node:path';
+import { cleanup } from './cleanup.mjs';
 import { json, request } from './http.mjs';
 import { binary, freshFolder } from './paths.mjs';
 import { Program } from './process.mjs';
 import { until } from './until.mjs';
+import { usageOf } from './usage.mjs';
 
 const READY_LIMIT_MS = 20_000;
+/** An origin of a few symbols needs some 15 MB and 20 files, whatever has happened to it … */
+const RESIDENT_KB_MAX = 100_000;
+const FILES_MAX = 60;
+/** … once clients that were cut off are gone. */
+const FILES_PATIENCE_MS = 15_000;
 
 /**
  * Starts one on a market and waits until it has prices to give. `program`: another one, or a whole
@@ -43,6 +51,15 @@ class Origin {
         ...env,
       },
     });
+    cleanup(t, () => this.#assertSound());
+  }
+
+  /** What every origin is after every test: without a panic but a drill's, and holding no more than it needs. */
+  async #assertSound() {
+    assert.doesNotMatch(this.log(), /panicked at (?!.*a drill: )/);
+    await until('an origin has closed its files', FILES_PATIENCE_MS, () => !(usageOf(this)?.files >= FILES_MAX));
+    const residentKb = usageOf(this)?.residentKb ?? 0;
+    assert.ok(residentKb < RESIDENT_KB_MAX, `an origin holds ${residentKb} kB`);
   }
 
   get url() {
@@ -97,6 +114,7 @@ class Origin {
   /** The sum of one of its counters over all sets of labels that contain `labels`. */
   async counted(name, labels = '') {
     const { body } = await request(this.metricsUrl);
+    assert.ok(body.includes(`\n# TYPE pricecast_${name} counter\n`) || body.includes(`\n# TYPE pricecast_${name}_total counter\n`), `there is no counter ${name}`);
     const lines = body.split('\n').filter((line) => line.startsWith(`pricecast_${name}_total`) && line.includes(labels));
     return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   }

@@ -2,7 +2,6 @@
 // the origin stays up, at the origin too; with a fault proxy before an exchange, where asked for.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
 import { startEdge } from './edge.mjs';
 import { concluded } from './figures.mjs';
 import { startMarket } from './market.mjs';
@@ -13,9 +12,6 @@ import { until } from './until.mjs';
 
 /** A busy machine is slower than the product; its own deadlines are asserted apart. */
 const START_LIMIT_MS = 20_000;
-/** An origin of a few symbols needs some 15 MB and 20 files, whatever has happened to it. */
-const RESIDENT_KB_MAX = 100_000;
-const FILES_MAX = 60;
 
 /**
  * Starts everything and returns when the client has seen live prices, or the mode `first`. `program`
@@ -44,23 +40,8 @@ export async function startPath(t, { program, env, args, faults = [], via = [], 
   return { market, origin, edge, probe: probes[0], probes, ...proxies };
 }
 
-/**
- * Ends a path: what must hold of every answer, and of an origin that has stayed up. Returns the
- * edge's answers. `frozen`: symbols whose news Kraken alone has stopped telling.
- */
-export async function ended(t, { origin, market, probes }, { frozen, ...further } = {}) {
-  const { residentKb, files } = usage(origin);
-  const answers = await concluded(t, { market, probes, frozen }, further);
-  assert.doesNotMatch(origin.log(), /panicked/);
-  assert.ok(residentKb < RESIDENT_KB_MAX && files < FILES_MAX, `${residentKb} kB, ${files} files open`);
-  return answers;
-}
-
-/** Memory an origin holds, and files and sockets it has open. */
-export function usage({ pid }) {
-  const [, residentKb] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB$/m);
-  return { residentKb: Number(residentKb), files: readdirSync(`/proc/${pid}/fd`).length };
-}
+/** Ends a path: what must hold of every answer. Returns the edge's. `frozen` as for `concluded`. */
+export const ended = (t, { market, probes }, { frozen, ...further } = {}) => concluded(t, { market, probes, frozen }, further);
 
 export const of = (answer, symbol) => answer.body.prices.find((price) => price.symbol === symbol);
 export const isAllFrom = (source) => (answer) => answer?.body.prices?.every((price) => price.source === source) ?? false;

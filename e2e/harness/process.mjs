@@ -68,10 +68,6 @@ export class Program {
     this.#child.signal(name);
   }
 
-  get pid() {
-    return this.#child.pid;
-  }
-
   log() {
     try {
       // Colours would split what tests look for.

@@ -8,6 +8,16 @@ const PATIENCE_MS = 10_000;
 /** V8 takes up to 300 MB under load and then no more (seen over 300,000 requests). */
 const RSS_GAINED_MB = 400;
 
+/** Memory a process holds, and files and sockets it has open; undefined where none runs, or where nobody tells. */
+export function usageOf({ pid }) {
+  try {
+    const [, residentKb] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/^VmRSS:\s+(\d+) kB$/m);
+    return { residentKb: Number(residentKb), files: readdirSync(`/proc/${pid}/fd`).length };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Resident memory and open files of the workerd processes that this process has started. Linux only. */
 function usage() {
   let [rssMb, files] = [0, 0];

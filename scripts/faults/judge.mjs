@@ -43,6 +43,22 @@ export function judgeRow({ row, fault, tests, notRun }, ended) {
 
 const firstLine = (text) => String(text ?? '').trim().split('\n')[0].slice(0, 300);
 
+/** What a run of the whole matrix must show to count: fewer rows or answers would prove less than the page says. */
+const PASSED_MIN = 60;
+const PROBED_MIN = 100_000;
+const UNFLAGGED_MAX_MS = 5_000;
+
+/** Why a run has failed; nothing if it has not. */
+export function shortfalls({ failed, passed, probed, lies, longestUnflaggedMs }, { isWhole }) {
+  return [
+    failed > 0 && `${failed} rows`,
+    lies > 0 && `${lies} lies`,
+    longestUnflaggedMs > UNFLAGGED_MAX_MS && `a price was served as fresh ${longestUnflaggedMs} ms after its venue had left it`,
+    isWhole && passed < PASSED_MIN && `${passed} rows passed, fewer than ${PASSED_MIN}`,
+    isWhole && probed < PROBED_MIN && `${probed} responses were probed, fewer than ${PROBED_MIN}`,
+  ].filter(Boolean);
+}
+
 /** What all rows show together. A test that serves several rows counts once. */
 export function judgeAll(entries, ended) {
   const count = (result) => entries.filter((entry) => entry.result === result).length;
