@@ -9,8 +9,7 @@ use crate::event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent};
 use crate::feed_config::FeedConfig;
 use crate::kraken::Kraken;
 use crate::listing::{Held, Listing};
-use crate::plausibility::AGREEMENT_BP;
-use crate::price::Price;
+use crate::plausibility::{AGREEMENT_BP, OtherView};
 use crate::quote::{Quote, RejectReason};
 use crate::snapshot::{PricePoint, SourceReport};
 use crate::source::{PerSource, Source, SourceStatus};
@@ -390,17 +389,17 @@ impl Aggregator {
         }
     }
 
-    fn view(
-        &self,
-        source: Source,
-        index: usize,
-        now: UnixMillis,
-    ) -> crate::plausibility::OtherView {
+    fn view(&self, source: Source, index: usize, now: UnixMillis) -> OtherView {
+        let price = |held: Held| held.price;
         let (listing, live) = match source {
-            Source::Kraken => (self.kraken.listing(index), self.kraken.live(index, now)),
-            Source::Coinbase => (self.coinbase.listing(index), self.coinbase.live(index, now)),
+            Source::Kraken => (
+                self.kraken.listing(index),
+                self.kraken.live(index, now).map(price).or(self.kraken.insists(index, now)),
+            ),
+            Source::Coinbase => {
+                (self.coinbase.listing(index), self.coinbase.live(index, now).map(price))
+            }
         };
-        let live: Option<Price> = live.map(|held| held.price);
         listing.map(|listing| listing.view(now, live)).unwrap_or_default()
     }
 

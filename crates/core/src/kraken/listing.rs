@@ -1,15 +1,12 @@
 //! One symbol on Kraken: what is held of it, and what is doubted.
 
 use crate::listing::Listing;
-use crate::plausibility::OtherView;
 use crate::price::Price;
 use crate::quote::Quote;
 use crate::time::UnixMillis;
 
-/// How far the other source must have moved meanwhile.
-pub(super) const FROZEN_MOVE_BP: u32 = 25;
-/// Sources this close say the same: the other has only followed a move that Kraken made first.
-const FROZEN_APART_BP: u32 = 12;
+/// How far the other source must have moved away meanwhile.
+const FROZEN_MOVE_BP: u32 = 25;
 /// A suspicion resubscribes its symbol, and reconnects, at most this often.
 pub(super) const SUSPICION_EVERY_MS: u64 = 60_000;
 /// A symbol without a tick for this long is resubscribed anyway.
@@ -23,13 +20,16 @@ pub(super) struct KrakenListing {
     pub(super) live_since: Option<UnixMillis>,
     /// On this connection.
     pub(super) last_tick_at: Option<UnixMillis>,
-    /// The last tick, on whatever connection, that may have been news.
+    /// The last tick, on whatever connection, that was news.
     pub(super) news_at: Option<UnixMillis>,
     /// The moment for which that tick proved the held price.
     pub(super) news_proved_at: UnixMillis,
-    /// Coinbase's price at that tick: what "has moved since" is measured from.
-    pub(super) other_at_tick: Option<Price>,
+    /// The price of Coinbase since that tick that was nearest to the held one: from there "has moved
+    /// away" is measured.
+    pub(super) nearest: Option<Price>,
     pub(super) is_suspected: bool,
+    /// Asked, it said the same again.
+    pub(super) insists: bool,
     /// Its resubscription has brought nothing that would clear the suspicion.
     pub(super) is_unanswered: bool,
     pub(super) has_reconnected_for_suspicion: bool,
@@ -43,19 +43,29 @@ pub(super) struct KrakenListing {
 }
 
 impl KrakenListing {
-    pub(super) fn says_the_same_as(&self, said: Price) -> bool {
-        self.listing.held.is_some_and(|held| said.is_within_bp(held.price, FROZEN_APART_BP))
+    /// A snapshot that repeats the held price is none: a frozen venue would repeat it too.
+    pub(super) fn is_news(&self, quote: &Quote, is_snapshot: bool) -> bool {
+        let repeats = self.listing.held.is_some_and(|held| held.price == quote.price);
+        !is_snapshot || !repeats || self.news_at.is_none()
     }
 
-    /// A snapshot that repeats the held price is no news while the other source is away from where
-    /// it was at the last one: a frozen venue would say so too.
-    pub(super) fn repeats_the_held(&self, quote: &Quote, other: OtherView) -> bool {
-        let is_same = self.listing.held.is_some_and(|held| held.price == quote.price);
-        let is_away = match (other.live, self.other_at_tick) {
-            (Some(other), Some(reference)) => !other.is_within_bp(reference, FROZEN_MOVE_BP),
-            _ => false,
-        };
-        is_same && is_away
+    /// An update was said just now, beside what Coinbase says at the moment. A snapshot may be old:
+    /// only its own price can be its measure.
+    pub(super) fn note_news(&mut self, quote: &Quote, is_snapshot: bool, other: Option<Price>) {
+        self.nearest = Some(other.filter(|_| !is_snapshot).unwrap_or(quote.price));
+    }
+
+    /// Coinbase may only follow a move that Kraken made first.
+    pub(super) fn note_other(&mut self, other: Price) {
+        let (Some(held), Some(nearest)) = (self.listing.held, self.nearest) else { return };
+        if other.distance_bp(held.price) < nearest.distance_bp(held.price) {
+            self.nearest = Some(other);
+        }
+    }
+
+    /// Where it was nearest, if what Coinbase says is away from there.
+    pub(super) fn left_behind_by(&self, said: Price) -> Option<Price> {
+        self.nearest.filter(|nearest| !said.is_within_bp(*nearest, FROZEN_MOVE_BP))
     }
 
     /// Whether what is held carries a later time of the exchange, and another price.

@@ -9,11 +9,12 @@ mod link;
 mod listing;
 
 use link::{KRAKEN_DEADLINE_MS, Link};
-use listing::{FROZEN_MOVE_BP, KrakenListing, SUSPICION_EVERY_MS};
+use listing::{KrakenListing, SUSPICION_EVERY_MS};
 
 use crate::event::SystemStatus;
 use crate::listing::{Held, Listing};
 use crate::plausibility::{OtherView, Verdict};
+use crate::price::Price;
 use crate::quote::Quote;
 use crate::snapshot::SourceReport;
 use crate::source::{Source, SourceReason};
@@ -71,6 +72,7 @@ impl Kraken {
         self.link.on_connected(at);
         for entry in &mut self.listings {
             entry.last_tick_at = None;
+            entry.insists = false;
             entry.resubscribed_at = None;
             entry.snapshot_due_at = None;
         }
@@ -135,8 +137,9 @@ impl Kraken {
         let entry = self.listings.get_mut(index)?;
         entry.listing.note_listed();
         entry.snapshot_due_at = entry.snapshot_due_at.filter(|_| !is_snapshot);
-        let is_news = !is_snapshot || !entry.repeats_the_held(quote, other);
+        let is_news = entry.is_news(quote, is_snapshot);
         if entry.is_suspected && !is_news {
+            entry.insists = true;
             entry.is_unanswered = true;
             return None;
         }
@@ -146,9 +149,10 @@ impl Kraken {
         if is_news {
             entry.news_at = Some(at);
             entry.news_proved_at = proved_at;
-            entry.other_at_tick = other.live;
+            entry.note_news(quote, is_snapshot, other.live);
         }
         let was_suspected = std::mem::take(&mut entry.is_suspected);
+        entry.insists = false;
         entry.has_reconnected_for_suspicion = false;
         if verdict != Verdict::Accepted {
             self.end_ride(index);
@@ -211,16 +215,13 @@ impl Kraken {
     ) -> Option<Transition> {
         let is_live = self.live(index, now).is_some();
         let entry = self.listings.get_mut(index)?;
-        entry.other_at_tick = entry.other_at_tick.or(other.live);
-        let moved = other
-            .says
-            .zip(entry.other_at_tick)
-            .filter(|(said, reference)| !said.is_within_bp(*reference, FROZEN_MOVE_BP))
-            .filter(|(said, _)| !entry.says_the_same_as(*said));
-        let Some((said, reference)) = moved else {
+        other.live.into_iter().for_each(|said| entry.note_other(said));
+        let moved = other.says.and_then(|said| Some((said, entry.left_behind_by(said)?)));
+        let Some((said, nearest)) = moved else {
             if !std::mem::take(&mut entry.is_suspected) {
                 return None;
             }
+            entry.insists = false;
             entry.needs_proof = true;
             return Some(Transition::SuspicionCleared { symbol });
         };
@@ -236,11 +237,7 @@ impl Kraken {
             // What rode since then is in doubt: its own tick is the last proof that stands.
             held.confirmed_at = news_proved_at;
         }
-        Some(Transition::SuspectedFrozen {
-            symbol,
-            silent_ms,
-            moved_bp: said.distance_bp(reference),
-        })
+        Some(Transition::SuspectedFrozen { symbol, silent_ms, moved_bp: said.distance_bp(nearest) })
     }
 
     /// Asks for what the silent symbols need, and notes that it was asked for.
@@ -303,6 +300,16 @@ impl Kraken {
         let is_doubted = entry.is_suspected || entry.listing.gate.is_waiting();
         self.held(index)
             .filter(|held| !is_doubted && now.ms_since(held.confirmed_at) < KRAKEN_DEADLINE_MS)
+    }
+
+    /// A price that is suspected, and yet stands against a candidate of the other source: asked
+    /// anew, Kraken repeats it.
+    pub(crate) fn insists(&self, index: usize, now: UnixMillis) -> Option<Price> {
+        let entry = self.listings.get(index)?;
+        let is_answered = entry.insists && entry.snapshot_due_at.is_none();
+        let is_heard = |at: UnixMillis| now.ms_since(at) < KRAKEN_DEADLINE_MS;
+        self.link.proved_at().filter(|&at| is_answered && is_heard(at))?;
+        entry.listing.held.map(|held| held.price)
     }
 
     /// How long the symbol has been live without a break.

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use market::{COINS, DAY_MS, Market};
-use world::{Faults, World};
+use world::{Faults, Frozen, World};
 
 const BEAT_MS: u64 = 100;
 /// Steps in which what is found is looked for.
@@ -86,7 +86,7 @@ fn assert_no_alarm(market: &Market, seed: u64) -> u64 {
         assert!(latest.prices.iter().all(|p| p.source == Source::Kraken), "at {now_ms} ms");
         oldest_ms = oldest_ms.max(world.oldest_ms());
         world.actions.drain(..).for_each(|(at_ms, action)| requests.note(at_ms, &action));
-        let quiet_ms = world.told.iter().map(|told| now_ms - told.news_at_ms).max();
+        let quiet_ms = world.told.iter().map(|told| now_ms - told.updated_at_ms).max();
         longest_quiet_ms = longest_quiet_ms.max(quiet_ms.unwrap());
     }
     println!(
@@ -197,7 +197,7 @@ fn each_frozen_symbol_is_found_within_a_second_of_the_rule() {
                 .find(is_wanted)
                 .unwrap();
         let mut world = settled_at(&market, frozen_at_ms, &mut rng);
-        world.faults.frozen = Some(index);
+        world.faults.frozen = Some(Frozen { index, answers: moment % 4 == 3 });
         let mut due_at_ms = None;
         let is_found = |world: &World| {
             let is_it =

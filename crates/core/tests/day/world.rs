@@ -53,31 +53,54 @@ enum KrakenSays {
 pub(crate) struct Faults {
     pub(crate) kraken_is_silent: bool,
     pub(crate) coinbase_is_silent: bool,
-    /// Kraken says nothing of this one.
-    pub(crate) frozen: Option<usize>,
+    /// One of Kraken's coins stands still.
+    pub(crate) frozen: Option<Frozen>,
+}
+
+/// A coin of which Kraken says nothing any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frozen {
+    pub(crate) index: usize,
+    /// A new subscription is answered with what was said last; or not at all.
+    pub(crate) answers: bool,
 }
 
 /// What Kraken and Coinbase have told the aggregator of a coin: the test's own record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
     /// Kraken's last tick that was no snapshot.
-    pub(crate) news_at_ms: u64,
-    ticked_at_ms: u64,
+    pub(crate) updated_at_ms: u64,
+    /// Kraken's last tick that did not repeat the one before it as a snapshot.
+    news_at_ms: u64,
     price: Option<Price>,
-    /// Coinbase's word at Kraken's last tick, and now.
-    other_then: Option<Price>,
-    other_now: Option<Price>,
+    /// Coinbase's word since then that was nearest to it, and the last one.
+    nearest: Option<Price>,
+    other: Option<Price>,
 }
 
 impl Told {
-    /// No tick for ten seconds, while Coinbase moved by more than 25 bp and away from Kraken.
+    fn tick(&mut self, now_ms: u64, price: Price, is_snapshot: bool) {
+        if !is_snapshot {
+            self.updated_at_ms = now_ms;
+        }
+        if !is_snapshot || self.price != Some(price) {
+            self.news_at_ms = now_ms;
+            self.nearest = Some(self.other.filter(|_| !is_snapshot).unwrap_or(price));
+        }
+        self.price = Some(price);
+    }
+
+    fn other(&mut self, other: Price) {
+        let (price, nearest) = (self.price.unwrap_or(other), self.nearest.unwrap_or(other));
+        let is_nearer = other.distance_bp(price) < nearest.distance_bp(price);
+        self.nearest = Some(if is_nearer { other } else { nearest });
+        self.other = Some(other);
+    }
+
+    /// No tick for ten seconds, while Coinbase moved away by more than 25 bp.
     pub(crate) fn frozen_rule_is_met(&self, now_ms: u64) -> bool {
-        let (Some(price), Some(then), Some(now)) = (self.price, self.other_then, self.other_now)
-        else {
-            return false;
-        };
-        let is_silent = now_ms - self.ticked_at_ms >= 10_000;
-        is_silent && !now.is_within_bp(then, 25) && !now.is_within_bp(price, 12)
+        let (Some(nearest), Some(other)) = (self.nearest, self.other) else { return false };
+        now_ms - self.news_at_ms >= 10_000 && !other.is_within_bp(nearest, 25)
     }
 }
 
@@ -89,6 +112,8 @@ pub(crate) struct World {
     queued: u64,
     listings: [Vec<Listing>; 2],
     is_subscribed: [bool; COINS.len()],
+    /// What Kraken said last.
+    said: [String; COINS.len()],
     kraken_sent_at_ms: u64,
     delivered_at_ms: u64,
     cached: Option<(u64, Vec<(String, String)>)>,
@@ -139,6 +164,7 @@ impl World {
             queued: 0,
             listings,
             is_subscribed: [false; COINS.len()],
+            said: Default::default(),
             kraken_sent_at_ms: 0,
             delivered_at_ms: 0,
             cached: None,
@@ -224,11 +250,15 @@ impl World {
     }
 
     fn send_tick(&mut self, index: usize, is_snapshot: bool) {
-        if self.faults.frozen != Some(index) {
-            self.kraken_sent_at_ms = self.now_ms;
-            let (price, _) = self.listings[Venue::Kraken as usize][index].says();
-            self.send(KrakenSays::Tick { index, price, is_snapshot });
-        }
+        let (price, _) = self.listings[Venue::Kraken as usize][index].says();
+        let price = match self.faults.frozen.filter(|frozen| frozen.index == index) {
+            Some(frozen) if is_snapshot && frozen.answers => self.said[index].clone(),
+            Some(_) => return,
+            None => price,
+        };
+        self.said[index].clone_from(&price);
+        self.kraken_sent_at_ms = self.now_ms;
+        self.send(KrakenSays::Tick { index, price, is_snapshot });
     }
 
     /// In order; now and then the way is slow.
@@ -268,11 +298,7 @@ impl World {
             KrakenSays::Pong { sent_at_ms } => KrakenEvent::Pong { sent_at: stamp(sent_at_ms) },
             KrakenSays::Tick { index, price, is_snapshot } => {
                 let quote = quote(self.now_ms, Source::Kraken, index, &price, None);
-                let told = &mut self.told[index];
-                told.news_at_ms = if is_snapshot { told.news_at_ms } else { self.now_ms };
-                told.ticked_at_ms = self.now_ms;
-                told.price = Some(quote.price);
-                told.other_then = told.other_now;
+                self.told[index].tick(self.now_ms, quote.price, is_snapshot);
                 KrakenEvent::Tick { quote, is_snapshot }
             }
         };
@@ -328,7 +354,7 @@ impl World {
                 self.last_word_ms[Venue::Coinbase as usize] = self.now_ms;
                 let products = answer.iter().enumerate().map(|(index, (price, volume))| {
                     let quote = quote(self.now_ms, Source::Coinbase, index, price, Some(volume));
-                    self.told[index].other_now = Some(quote.price);
+                    self.told[index].other(quote.price);
                     Ok::<_, (Symbol, RejectReason)>(quote)
                 });
                 CoinbaseEvent::Answered { sent_at: stamp(sent_at_ms), products: products.collect() }

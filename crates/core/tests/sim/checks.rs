@@ -12,9 +12,9 @@ use super::venue::Path;
 const FRESH_FOR_MS: u64 = 5_000;
 /// An answer may sit in a cache downstream for this long.
 pub(crate) const HOLD_MS: u64 = 1_000;
-/// A frozen symbol may be further away than this: 25 bp by the other venue's own movement, which
-/// is all the feed can see, and as much again for how far the venues walk apart …
-const FROZEN_BP: i64 = 50;
+/// A frozen symbol may be further away than this, and as much more as the venues are apart at that
+/// moment, for the other venue is all the feed can see …
+const FROZEN_BP: i64 = 25;
 /// … only for this long.
 const FROZEN_FOR_MS: u64 = 15_000;
 /// The edge takes an earlier snapshot only after it had nothing fresh for so long.
@@ -53,6 +53,7 @@ pub(crate) struct Checks {
     trouble_until: u64,
     coinbase_answered_at: u64,
     coinbase_answers_since: u64,
+    ingesting_since: u64,
     pub(crate) fetches: Vec<u64>,
     /// When a connection to Kraken was tried.
     pub(crate) connected_at: Vec<u64>,
@@ -86,6 +87,7 @@ impl Checks {
             trouble_until: 0,
             coinbase_answered_at: 0,
             coinbase_answers_since: 0,
+            ingesting_since: 0,
             fetches: vec![],
             connected_at: vec![],
             polls: 0,
@@ -162,9 +164,9 @@ impl Checks {
     ) -> Result<(), String> {
         let (name, source) = (point.symbol.as_str(), point.source);
         let index = SYMBOLS.iter().position(|(s, _)| *s == name).unwrap();
-        let path = match source {
-            Source::Kraken => &kraken[index],
-            Source::Coinbase => &coinbase[index],
+        let (path, other) = match source {
+            Source::Kraken => (&kraken[index], &coinbase[index]),
+            Source::Coinbase => (&coinbase[index], &kraken[index]),
         };
         let price = hundredths(&point.price.to_string());
         let Some(last_had) = path.last_had(price, now) else {
@@ -181,7 +183,8 @@ impl Checks {
         let left_ms = (now + HOLD_MS).saturating_sub(last_had);
         if source == Source::Kraken && self.is_frozen(index, now) {
             if self.can_compare(now) {
-                let off_bp = path.closest_bp(price, now.saturating_sub(FROZEN_FOR_MS), now);
+                let off_bp =
+                    path.closest_bp(price, other, (now.saturating_sub(FROZEN_FOR_MS), now));
                 ensure!(off_bp <= FROZEN_BP, "frozen {name} shown fresh {off_bp} bp off for 15 s");
             }
         } else if last_had != now {
@@ -244,10 +247,14 @@ impl Checks {
         self.coinbase_answered_at = now;
     }
 
-    /// A frozen symbol can only be found by comparing.
+    pub(crate) fn note_ingestion(&mut self, now: u64) {
+        self.ingesting_since = now;
+    }
+
+    /// A frozen symbol can only be found by comparing, and by whoever has been there to compare.
     fn can_compare(&self, now: u64) -> bool {
         now - self.coinbase_answered_at <= 2_500
-            && now - self.coinbase_answers_since >= FROZEN_FOR_MS
+            && now - self.coinbase_answers_since.max(self.ingesting_since) >= FROZEN_FOR_MS
     }
 
     /// Promise 3 over the whole timeline.

@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use super::instance::Cut;
 use super::redis::{LOST_MS_MAX, REPLICA_CLOCK_OFF_MS_MAX, RedisState};
-use super::venue::{Frame, Way};
+use super::venue::{Frame, Frozen, Way};
 use super::{Event, SYMBOLS, World, stamp};
 
 /// What goes wrong in a world.
@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     KrakenSilent,
     KrakenRefuses,
     KrakenMaintenance,
-    KrakenFrozenSymbol(usize),
+    KrakenFrozenSymbol(Frozen),
     KrakenWay(Way),
     CoinbaseHangs,
     CoinbaseErrors,
@@ -95,11 +95,11 @@ impl World {
 
     fn disturb(&mut self, instance: usize, lasts: u64) {
         let index = self.rng.random_range(0..SYMBOLS.len());
-        let fault = match self.rng.random_range(0..18) {
+        let fault = match self.rng.random_range(0..19) {
             0 | 1 => Fault::KrakenSilent,
             2 => Fault::KrakenRefuses,
             3 => Fault::KrakenMaintenance,
-            4 => Fault::KrakenFrozenSymbol(index),
+            4 | 17 if self.kraken.frozen.is_none() => return self.freeze(index),
             5 => Fault::CoinbaseHangs,
             6 => Fault::CoinbaseErrors,
             7 => Fault::OriginHangs(instance),
@@ -153,6 +153,15 @@ impl World {
         }
     }
 
+    /// For so long that a quiet symbol is asked for anew meanwhile, too.
+    fn freeze(&mut self, index: usize) {
+        let lasts = self.between(500, 70_000);
+        self.checks.note_trouble(self.now, lasts);
+        let price = self.kraken.paths[index].price();
+        let answers = self.rng.random_bool(0.7).then_some(price);
+        self.break_for(lasts, Fault::KrakenFrozenSymbol(Frozen { index, answers }));
+    }
+
     fn break_for(&mut self, lasts: u64, fault: Fault) {
         self.begin_fault(fault);
         self.after(lasts, Event::Heal(fault));
@@ -170,9 +179,9 @@ impl World {
                 self.kraken.is_halted = true;
                 self.send_to_all(&Frame::System { is_online: false });
             }
-            Fault::KrakenFrozenSymbol(index) => {
-                self.kraken.frozen = Some(index);
-                self.checks.note_frozen(index, self.now);
+            Fault::KrakenFrozenSymbol(frozen) => {
+                self.kraken.frozen = Some(frozen);
+                self.checks.note_frozen(frozen.index, self.now);
             }
             Fault::KrakenWay(way) => self.kraken.way = way,
             Fault::CoinbaseHangs => self.coinbase.hangs = true,
@@ -200,10 +209,10 @@ impl World {
                 self.kraken.is_halted = false;
                 self.send_to_all(&Frame::System { is_online: true });
             }
-            Fault::KrakenFrozenSymbol(index) => {
+            Fault::KrakenFrozenSymbol(frozen) => {
                 self.kraken.frozen = None;
                 self.flush_kraken();
-                self.checks.note_thawed(index, self.now);
+                self.checks.note_thawed(frozen.index, self.now);
             }
             Fault::KrakenWay(_) => {
                 self.kraken.way = Way::Clear;

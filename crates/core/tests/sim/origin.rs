@@ -41,6 +41,7 @@ impl World {
     /// Begins to ingest, with the last known prices.
     pub(crate) fn start_ingestion(&mut self, instance: usize, epoch: u64) {
         let run = self.next_number();
+        self.checks.note_ingestion(self.now);
         let mut aggregator = Aggregator::new(FeedConfig {
             symbols: (0..SYMBOLS.len()).map(symbol).collect(),
             coinbase_interval_ms: 1_000,

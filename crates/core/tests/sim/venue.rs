@@ -35,20 +35,22 @@ impl Path {
         Some(self.changes.get(held + 1).map_or(now, |&(left_at, _)| left_at.min(now)))
     }
 
-    /// How far `price` was from the venue's at its closest in `[from, now]`, in basis points.
-    pub(crate) fn closest_bp(&self, price: i64, from: u64, now: u64) -> i64 {
-        let bp = |p: i64| (p - price).abs() * 10_000 / p.max(1);
-        let mut best = bp(self.price());
-        for (nth, &(since, p)) in self.changes.iter().enumerate().rev() {
-            let until = self.changes.get(nth + 1).map_or(now, |&(at, _)| at);
-            if until < from {
-                break;
-            }
-            if since <= now {
-                best = best.min(bp(p));
-            }
-        }
-        best
+    fn at(&self, now: u64) -> i64 {
+        let next = self.changes.partition_point(|&(since, _)| since <= now);
+        self.changes[next.saturating_sub(1)].1
+    }
+
+    /// How much further `price` was from the venue's than the `other` venue was, at its closest in
+    /// `[from, now]`, in basis points.
+    pub(crate) fn closest_bp(&self, price: i64, other: &Self, (from, now): (u64, u64)) -> i64 {
+        let since = |path: &Self| path.changes.partition_point(|&(at, _)| at < from);
+        let changed = [self, other].into_iter().flat_map(|path| &path.changes[since(path)..]);
+        let moments = changed.map(|&(at, _)| at).filter(|&at| at <= now).chain([from, now]);
+        let further_bp = |at| {
+            let (own, other) = (self.at(at), other.at(at));
+            ((own - price).abs() - (own - other).abs()) * 10_000 / own.max(1)
+        };
+        moments.map(further_bp).min().unwrap_or(0)
     }
 }
 
@@ -103,12 +105,20 @@ pub(crate) enum Way {
 /// What a poll brings.
 pub(crate) type Answer = Vec<(i64, u64)>;
 
+/// A symbol whose backend has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frozen {
+    pub(crate) index: usize,
+    /// Whether new subscriptions are answered, with the price of that moment.
+    pub(crate) answers: Option<i64>,
+}
+
 pub(crate) struct KrakenVenue {
     pub(crate) paths: Vec<Path>,
     pub(crate) is_silent: bool,
     pub(crate) refuses: bool,
     pub(crate) is_halted: bool,
-    pub(crate) frozen: Option<usize>,
+    pub(crate) frozen: Option<Frozen>,
     pub(crate) way: Way,
     /// Who is connected.
     pub(crate) links: BTreeMap<u64, KrakenLink>,
@@ -148,8 +158,17 @@ impl KrakenVenue {
         !self.is_silent && !self.refuses && !self.is_halted && self.way == Way::Clear
     }
 
+    /// What a new subscription of the symbol is answered with, if it is.
+    fn answer(&self, index: usize) -> Option<i64> {
+        match self.frozen {
+            _ if self.is_silent => None,
+            Some(frozen) if frozen.index == index => frozen.answers,
+            _ => Some(self.paths[index].price()),
+        }
+    }
+
     fn may_send(&self, index: usize) -> bool {
-        !self.is_silent && self.frozen != Some(index)
+        !self.is_silent && self.frozen.is_none_or(|frozen| frozen.index != index)
     }
 }
 
@@ -313,18 +332,18 @@ impl World {
     }
 
     pub(crate) fn on_snapshot(&mut self, connection: u64, index: usize) {
-        let may_send = self.kraken.may_send(index);
-        let price = self.kraken.paths[index].price();
+        let price = self.kraken.answer(index);
+        let is_old = !self.kraken.may_send(index);
         let Some(link) = self.kraken.links.get_mut(&connection) else { return };
         if link.subscribed[index] {
             return;
         }
-        if !may_send {
+        let Some(price) = price else {
             // Pending until it can be answered.
             return self.after(20, Event::Snapshot { connection, index });
-        }
+        };
         link.subscribed[index] = true;
-        link.unsent[index] = false;
+        link.unsent[index] = is_old;
         self.send_frame(connection, Frame::Tick { index, price, is_snapshot: true });
     }
 

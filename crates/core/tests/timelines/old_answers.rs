@@ -24,6 +24,28 @@ impl Feed {
         self.poll();
         self.run_ms(1_000);
     }
+
+    /// Kraken answers every new subscription, and takes every new connection, for so long.
+    fn run_answered_ms(&mut self, ms: u64) {
+        let end_ms = self.now_ms + ms;
+        while self.now_ms < end_ms {
+            self.run_ms(100);
+            for (_, action) in std::mem::take(&mut self.actions) {
+                match action {
+                    Action::ResubscribeKraken(symbols) => {
+                        for name in symbols {
+                            let price = self.kraken.prices.get(&name).cloned();
+                            price.into_iter().for_each(|price| self.say(name, &price, true));
+                        }
+                    }
+                    Action::ReconnectKraken => {
+                        self.kraken(KrakenEvent::Disconnected(SourceReason::Frozen));
+                        self.connect();
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -85,21 +107,7 @@ fn a_venue_frozen_as_a_whole_is_left_although_a_new_connection_repeats_it() {
     }
     let frozen_ms = feed.now_ms;
     while feed.now_ms < frozen_ms + 20_000 {
-        feed.run_ms(100);
-        for (_, action) in std::mem::take(&mut feed.actions) {
-            match action {
-                Action::ResubscribeKraken(symbols) => {
-                    for name in symbols {
-                        let price = feed.kraken.prices[&name].clone();
-                        feed.say(name, &price, true);
-                    }
-                }
-                Action::ReconnectKraken => {
-                    feed.kraken(KrakenEvent::Disconnected(SourceReason::Frozen));
-                    feed.connect();
-                }
-            }
-        }
+        feed.run_answered_ms(100);
         let waited_ms = feed.now_ms - frozen_ms;
         if waited_ms > 10_200 {
             let sources = ["BTC", "ETH"].map(|name| feed.source(name));
@@ -130,4 +138,105 @@ fn an_old_answer_repeated_for_ever_is_frozen_like_any() {
     }
     assert!(feed.is_stale("BTC"));
     assert_eq!(feed.price("BTC"), "10300.0");
+}
+
+// ── One symbol of Kraken stands still, and its backend answers every new subscription ──────────
+
+/// BTC's backend has stopped just now.
+fn frozen_symbol() -> Feed {
+    let mut feed = Feed::live(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.tick("BTC", "10000.0");
+    feed
+}
+
+#[test]
+fn a_frozen_symbol_is_left_however_slowly_the_market_leaves_it() {
+    let mut feed = frozen_symbol();
+    // 20 bp in 30 s: 25 are passed after 37.5 s, by when the symbol was asked for anew once.
+    for second in 1..=300 {
+        let price = format!("{:.2}", 10_000.0 + f64::from(second) * 20.0 / 30.0);
+        feed.coinbase.prices.insert(symbol("BTC"), price);
+        feed.tick("ETH", "100.00");
+        feed.run_answered_ms(1_000);
+        if second > 43 {
+            assert_eq!(feed.source("BTC"), Source::Coinbase, "{second} s");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_symbol_is_left_although_coinbase_was_away_when_it_was_asked_for_anew() {
+    for quiet_ms in [20_000, 40_000, 70_000] {
+        let mut feed = frozen_symbol();
+        feed.coinbase.is_up = false;
+        feed.run_answered_ms(quiet_ms);
+        feed.coinbase.prices.insert(symbol("BTC"), "10300.00".to_owned());
+        feed.coinbase.is_up = true;
+        feed.run_answered_ms(11_500);
+        assert_eq!(feed.source("BTC"), Source::Coinbase, "away for {quiet_ms} ms");
+    }
+}
+
+#[test]
+fn a_symbol_that_froze_while_coinbase_was_away_is_left_when_it_is_back() {
+    let mut feed = frozen_symbol();
+    feed.coinbase.is_up = false;
+    feed.run_answered_ms(5_000);
+    feed.tick("BTC", "10001.0");
+    feed.run_answered_ms(5_000);
+    feed.coinbase.prices.insert(symbol("BTC"), "10300.00".to_owned());
+    feed.coinbase.is_up = true;
+    feed.run_answered_ms(11_500);
+    assert_eq!(feed.source("BTC"), Source::Coinbase);
+}
+
+#[test]
+fn a_symbol_that_was_frozen_before_the_origin_started_is_left_ten_seconds_after() {
+    let mut feed = Feed::new(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.coinbase.prices.insert(symbol("BTC"), "10300.00".to_owned());
+    feed.coinbase.is_up = true;
+    feed.run_ms(1_000);
+    feed.connect();
+    feed.run_answered_ms(10_200);
+    assert_eq!(feed.source("BTC"), Source::Coinbase);
+}
+
+#[test]
+fn a_crash_of_a_frozen_symbol_is_flagged_and_nobody_believed_until_one_gives_way() {
+    for kraken_goes in [true, false] {
+        let mut feed = frozen_symbol();
+        feed.run_answered_ms(20_000);
+        feed.coinbase.prices.insert(symbol("BTC"), "4000.00".to_owned());
+        // Coinbase's last word before is five seconds old by then.
+        feed.run_answered_ms(5_000);
+        for second in 0..200 {
+            assert!(feed.price("BTC") == "10000.0" && feed.is_stale("BTC"), "{second} s");
+            feed.run_answered_ms(1_000);
+        }
+        if kraken_goes {
+            feed.kraken.is_up = false;
+            feed.kraken(KrakenEvent::Disconnected(SourceReason::Disconnected));
+            feed.run_ms(4_700);
+        } else {
+            feed.tick("BTC", "4001.0");
+            feed.run_ms(200);
+        }
+        assert!(feed.price("BTC") == "4000.00" && !feed.is_stale("BTC"));
+    }
+}
+
+#[test]
+fn a_bad_print_of_coinbase_is_never_published_while_a_quiet_kraken_repeats_its_own() {
+    let mut feed = frozen_symbol();
+    feed.run_answered_ms(20_000);
+    feed.coinbase.prices.insert(symbol("BTC"), "4000.00".to_owned());
+    for second in 0..150 {
+        feed.run_answered_ms(1_000);
+        assert_eq!(feed.price("BTC"), "10000.0", "{second} s");
+    }
+    feed.coinbase.prices.insert(symbol("BTC"), "10001.00".to_owned());
+    feed.run_answered_ms(1_500);
+    assert!(!feed.is_stale("BTC"));
+    feed.run_answered_ms(10_000);
+    assert_eq!(feed.source("BTC"), Source::Kraken);
 }

@@ -79,8 +79,9 @@ faults! {
     /// `heartbeats` says so.
     AckButNoData = "ack-but-no-data", on KRAKEN, symbol false, params &["heartbeats"];
     /// The feed of a symbol stands still while the truth moves: no frames on Kraken (a new
-    /// subscription is acked without a snapshot), the same price and volume on Coinbase.
-    FrozenSymbol = "frozen-symbol", on BOTH, symbol true, params &[];
+    /// subscription is acked without a snapshot, unless `snapshots` says so), the same price and
+    /// volume on Coinbase.
+    FrozenSymbol = "frozen-symbol", on BOTH, symbol true, params &["snapshots"];
     /// `system: maintenance` and no ticker updates; products disabled.
     Maintenance = "maintenance", on BOTH, symbol false, params &[];
     /// `system: cancel_only` and no ticker updates; products `cancel_only`.

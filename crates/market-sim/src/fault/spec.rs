@@ -78,6 +78,10 @@ pub struct FaultSpec {
     /// `ack-but-no-data`: whether heartbeats go on (false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeats: Option<bool>,
+    /// `frozen-symbol`: whether Kraken answers a new subscription, with what was true when the fault
+    /// began (false).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<bool>,
     /// `stale-backend`: one in so many answers of Coinbase comes from it (1: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
@@ -186,6 +190,7 @@ impl FaultSpec {
             bytes: None,
             skew_ms: None,
             heartbeats: None,
+            snapshots: None,
             every: None,
             volume_moves: None,
         }
@@ -280,6 +285,7 @@ impl FaultSpec {
             ("bytes", self.bytes.is_some()),
             ("skew_ms", self.skew_ms.is_some()),
             ("heartbeats", self.heartbeats.is_some()),
+            ("snapshots", self.snapshots.is_some()),
             ("every", self.every.is_some()),
             ("volume_moves", self.volume_moves.is_some()),
         ]

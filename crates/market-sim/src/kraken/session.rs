@@ -164,12 +164,13 @@ fn find(pair: &str, view: &View<'_>) -> Result<usize, String> {
     }
 }
 
-/// A feed that brings no updates brings no snapshot either.
+/// A feed that brings no updates brings no snapshot either, unless the fault says so.
 fn has_snapshot(listing: usize, view: &View<'_>) -> bool {
-    let frozen = view.listings.get(listing).is_some_and(|listing| {
-        view.faults.find_for(Venue::Kraken, Fault::FrozenSymbol, &listing.symbol).is_some()
+    let is_mute = view.listings.get(listing).is_some_and(|listing| {
+        let frozen = view.faults.find_for(Venue::Kraken, Fault::FrozenSymbol, &listing.symbol);
+        frozen.is_some_and(|fault| fault.spec.snapshots != Some(true))
     });
-    !frozen && !view.faults.has(Venue::Kraken, Fault::AckButNoData)
+    !is_mute && !view.faults.has(Venue::Kraken, Fault::AckButNoData)
 }
 
 fn refuse(error: &str, method: &str, req_id: Option<i64>, view: &View<'_>) -> Vec<Reply> {

@@ -179,6 +179,26 @@ async fn a_frozen_symbol_stands_still_while_its_truth_and_the_others_move() {
 }
 
 #[tokio::test]
+async fn a_frozen_symbol_may_answer_new_subscriptions_with_its_old_record() {
+    let sim = busy().await;
+    sim.inject(FaultSpec { snapshots: Some(true), ..kraken(Fault::FrozenSymbol).symbol("BTC") })
+        .unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let points = sim.truth().history(Venue::Kraken, "BTC").len();
+        let mut ws = Ws::connect(&sim).await;
+        ws.subscribe(&["BTC/USD", "ETH/USD"]).await;
+        let of_btc = |f: &serde_json::Value| f["data"][0]["symbol"] == "BTC/USD";
+        answers.push(ws.until(of_btc).await["data"].clone());
+        for _ in 0..20 {
+            ws.until_update_of("ETH").await;
+        }
+        assert!(sim.truth().history(Venue::Kraken, "BTC").len() > points, "the truth moves on");
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
 async fn engine_states_are_pushed_and_stop_the_updates() {
     let sim = busy().await;
     for (fault, system) in [
