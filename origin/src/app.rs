@@ -221,7 +221,7 @@ async fn serve_face(
 ) {
     let Shared { clock, metrics, store, health, supervisor } = shared;
     let site = Site::new(config, clock, store, Arc::clone(&metrics), health);
-    let options = ServeOptions::new(&config.http);
+    let options = ServeOptions::new(config);
     let router = router(Arc::new(site));
     let face = Face { listener: Weak::new(), router, options, metrics, stop };
     face.keep(Task::Http, listener, supervisor).await;

@@ -68,12 +68,7 @@ async fn an_address_has_so_many_connections_and_more_only_with_the_secret() {
     let more = "http.connections_per_address_max = 2\nhttp.trusted_proxies = []\n\
                 access.secrets = [\"old\"]";
     let (origin, _state) = alone(more).await;
-    let mut strangers = Vec::new();
-    for _ in 0..2 {
-        let mut stranger = Raw::connect(&origin.url).await;
-        assert_eq!(stranger.ask(get("/live", "")).await.status(), 200);
-        strangers.push(stranger);
-    }
+    let _strangers = silent(&origin.url, 2).await;
     let mut third = Raw::connect(&origin.url).await;
     third.ask(get(DOCUMENT, "")).await.assert_problem(429, "too_many_requests");
     assert!(!third.is_open().await);
@@ -88,6 +83,84 @@ async fn an_address_has_so_many_connections_and_more_only_with_the_secret() {
     for edge in &mut edges {
         assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200, "and it stays");
     }
+    origin.end().await.unwrap();
+}
+
+/// Connections that say nothing.
+async fn silent(url: &str, count: usize) -> Vec<Raw> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        all.push(Raw::connect(url).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn however_many_strangers_are_silent_at_its_address_or_at_others_the_edge_comes_in_and_stays()
+{
+    // Beyond the share of the one address, and beyond the total.
+    for (limits, held) in [
+        ("http.connections_per_address_max = 8\nhttp.trusted_proxies = []", 200),
+        ("http.connections_max = 8", 8 + 64),
+    ] {
+        let (origin, _state) = alone(&format!("{limits}\naccess.secrets = [\"old\"]")).await;
+        let mut strangers = silent(&origin.url, held).await;
+        let mut edges = Vec::new();
+        for _ in 0..6 {
+            let mut edge = Raw::connect(&origin.url).await;
+            let began = Instant::now();
+            assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200, "{limits}");
+            assert!(began.elapsed() < Duration::from_millis(1_000), "it waits for no deadline");
+            edges.push(edge);
+        }
+        strangers.extend(silent(&origin.url, held).await);
+        for edge in &mut edges {
+            assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200, "{limits}");
+        }
+        origin.end().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_a_secret_a_connection_that_has_not_shown_it_ends_with_its_answer() {
+    let (origin, _state) = alone("access.secrets = [\"old\"]").await;
+    for (path, status) in [("/live", 200), ("/ready", 503), (DOCUMENT, 403), ("/nowhere", 403)] {
+        let mut stranger = Raw::connect(&origin.url).await;
+        let answer = stranger.ask(get(path, "")).await;
+        assert_eq!((answer.status(), answer.header("connection")), (status, "close"), "{path}");
+        assert!(!stranger.is_open().await, "{path}");
+    }
+    let mut edge = Raw::connect(&origin.url).await;
+    assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200);
+    assert_eq!(edge.ask(get("/live", "")).await.header("connection"), "");
+    assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200, "and it stays");
+    origin.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn probes_take_no_place_and_have_a_bucket_of_their_own() {
+    let more = "http.requests_max = 1\nhttp.trusted_proxies = []";
+    let (origin, _state) = alone(more).await;
+    let mut greedy = Raw::connect_narrow(&origin.url).await;
+    let ask = greedy.send(get("/ready", "").repeat(20_000));
+    // It will not be taken: neither end of the connection is read.
+    let _ = tokio::time::timeout(Duration::from_millis(500), ask).await;
+    let mut other = Raw::connect(&origin.url).await;
+    assert_eq!(other.ask(get(DOCUMENT, "")).await.status(), 200, "the only place is free");
+
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        match other.ask(get("/live", "")).await {
+            answer if answer.status() == 200 => {}
+            answer => {
+                answer.assert_problem(429, "too_many_requests");
+                refused += 1;
+            }
+        }
+    }
+    drop(greedy);
+    assert!(refused > 0, "without end");
+    assert_eq!(other.ask(get(DOCUMENT, "")).await.status(), 200, "the other bucket is not empty");
     origin.end().await.unwrap();
 }
 
@@ -113,7 +186,7 @@ async fn whatever_address_a_header_names_one_peer_has_one_bucket() {
     assert!((100..=100 + refilled).contains(&answered), "{answered} of 1000, {refilled} refilled");
     for path in ["/live", "/ready"] {
         let status = raw.ask(get(path, "")).await.status();
-        assert_ne!(status, 429, "probes are never limited");
+        assert_ne!(status, 429, "probes have another bucket");
     }
     let refused = 1_000 - u32::try_from(answered).unwrap();
     assert_eq!(limited(&origin, "requests_per_address").await, f64::from(refused));

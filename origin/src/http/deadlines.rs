@@ -156,7 +156,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
     use tokio::time::timeout;
 
-    use super::super::admission::ConnectionLimits;
+    use super::super::limits::ConnectionLimits;
     use super::super::peer::Door;
     use super::*;
 
@@ -165,7 +165,7 @@ mod tests {
 
     fn stream(buffer_len: usize) -> (Deadlines<DuplexStream>, Arc<Peer>, DuplexStream) {
         let door = Door::new(ConnectionLimits::total(1));
-        let peer = door.admit([192, 0, 2, 1].into()).unwrap();
+        let peer = door.admit([192, 0, 2, 1].into()).unwrap().peer;
         let (near, far) = tokio::io::duplex(buffer_len);
         (Deadlines::new(near, Arc::clone(&peer), HEAD_WITHIN), peer, far)
     }

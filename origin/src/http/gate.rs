@@ -9,8 +9,8 @@ use pricecast_wire::ProblemCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::access::Access;
-use super::admission::Limit;
 use super::buckets::Buckets;
+use super::limits::Limit;
 use super::peer::Peer;
 use crate::config::{Config, Secret};
 
@@ -30,11 +30,16 @@ impl Refusal {
     }
 }
 
+/// Probes of one address without the secret, a second: more than whatever watches over a process
+/// sends, and less than would be felt.
+const PROBES_PER_ADDRESS_PER_S: u32 = 100;
+
 /// What every request passes.
 pub(super) struct Gate {
     secrets: Vec<Secret>,
     places: Arc<Semaphore>,
     buckets: Option<Buckets>,
+    probe_buckets: Option<Buckets>,
 }
 
 impl Gate {
@@ -43,11 +48,17 @@ impl Gate {
             secrets: config.access.secrets.clone(),
             places: Arc::new(Semaphore::new(config.http.requests_max)),
             buckets: Buckets::new(config.http.requests_per_address_per_s),
+            probe_buckets: Buckets::new(PROBES_PER_ADDRESS_PER_S),
         }
     }
 
-    /// Lets a request in. A probe (`/live`, `/ready`) is never refused, or it would tell of the
-    /// load and not of the process; but it takes a place while there is one.
+    /// Whether `peer` has a connection to keep: anyone where there is no secret, else whoever has
+    /// shown it.
+    pub(super) fn may_stay(&self, peer: &Peer) -> bool {
+        self.secrets.is_empty() || peer.is_proven()
+    }
+
+    /// Lets a request in.
     pub(super) fn enter(
         &self,
         headers: &HeaderMap,
@@ -59,39 +70,45 @@ impl Gate {
         if let Some(peer) = peer.filter(|_| access == Access::Edge) {
             peer.prove();
         }
-        let place = Place(Arc::clone(&self.places).try_acquire_owned().ok());
+        let is_limited = access != Access::Edge;
         if is_probe {
-            return Ok(place);
+            // Neither load nor secret is its concern: it asks about the process. Being cheap, it
+            // takes no place either, or strangers could take them all.
+            let may_ask = !is_limited || may_ask(self.probe_buckets.as_ref(), peer, now);
+            let refusal = Refusal::Limited(Limit::RequestsPerAddress);
+            return may_ask.then_some(Place(None)).ok_or(refusal);
         }
         if let Some(limit) = peer.and_then(Peer::refusal) {
             return Err(Refusal::Limited(limit));
         }
-        if access != Access::Edge && !self.may_ask(peer, now) {
+        if is_limited && !may_ask(self.buckets.as_ref(), peer, now) {
             return Err(Refusal::Limited(Limit::RequestsPerAddress));
         }
         if access == Access::Nobody {
             return Err(Refusal::Forbidden);
         }
-        if place.0.is_none() {
-            return Err(Refusal::Limited(Limit::Requests));
-        }
-        Ok(place)
-    }
-
-    fn may_ask(&self, peer: Option<&Peer>, now: UnixMillis) -> bool {
-        let Some(buckets) = &self.buckets else { return true };
-        peer.and_then(Peer::address).is_none_or(|address| buckets.take(address, now))
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map(|place| Place(Some(place))).map_err(|_| Refusal::Limited(Limit::Requests))
     }
 }
 
-/// A request's place among those being answered; free again when dropped.
+fn may_ask(buckets: Option<&Buckets>, peer: Option<&Peer>, now: UnixMillis) -> bool {
+    let Some(buckets) = buckets else { return true };
+    peer.and_then(Peer::address).is_none_or(|address| buckets.take(address, now))
+}
+
+/// A request's place among those being answered; free again when dropped. A probe has none.
 #[derive(Debug)]
 pub(super) struct Place(Option<OwnedSemaphorePermit>);
 
 impl Place {
     /// `body`, holding the place until it has been written in full.
     pub(super) fn held_by(self, body: Bytes) -> Bytes {
-        if body.is_empty() { body } else { Bytes::from_owner(Held { body, _place: self }) }
+        if body.is_empty() || self.0.is_none() {
+            body
+        } else {
+            Bytes::from_owner(Held { body, _place: self })
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod buckets;
 mod deadlines;
 mod gate;
 mod health;
+mod limits;
 mod metrics;
 mod negotiate;
 mod notice;
@@ -28,7 +29,7 @@ use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
 
-pub use admission::ConnectionLimits;
+pub use limits::ConnectionLimits;
 pub use metrics::metrics_router;
 
 use self::gate::{Gate, Refusal};
@@ -170,12 +171,13 @@ async fn serve(State(site): State<Arc<Site>>, mut request: Request) -> Response 
     let began = Instant::now();
     let peer = request.extensions_mut().remove::<Arc<Peer>>();
     let (label, mut reply) = site.answer(&request, peer.as_deref());
-    let is_refused = peer.is_some_and(|peer| peer.refusal().is_some());
+    let is_refused = peer.as_ref().is_some_and(|peer| peer.refusal().is_some());
     if is_refused {
         sleep(REFUSED_AFTER).await;
     }
+    let may_stay = peer.is_none_or(|peer| site.gate.may_stay(&peer));
     // What follows a body we do not read cannot be told from it.
-    if is_refused || respond::announces_body(request.headers()) {
+    if is_refused || !may_stay || respond::announces_body(request.headers()) {
         reply = reply.and_close();
     }
     let is_head = request.method() == http::Method::HEAD;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pricecast_core::UnixMillis;
 use tracing::{info, warn};
 
-use super::admission::Limit;
+use super::limits::Limit;
 
 /// Until the same is told again.
 const TOLD_AGAIN_MS: u64 = 60_000;

@@ -5,14 +5,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::address::AddressKey;
-use super::admission::{Admission, ConnectionLimits, Limit, Standing};
+use super::admission::{Admission, Admitted, Place, Standing};
+use super::limits::{ConnectionLimits, Limit};
 
 /// Where connections come in.
 pub(super) struct Door {
     admission: Mutex<Admission>,
     left: Notify,
+}
+
+/// A connection that was taken in.
+pub(super) struct Guest {
+    pub(super) peer: Arc<Peer>,
+    /// Cancelled when it is to end at once: it gives way.
+    pub(super) end: CancellationToken,
+    /// The limit for which others were closed to make room for it.
+    pub(super) made_room: Option<Limit>,
 }
 
 impl Door {
@@ -24,22 +36,30 @@ impl Door {
     /// in the listener's queue: to close them would only make them come again, at the cost of those
     /// who are being served.
     pub(super) async fn room(&self) {
-        while !lock(&self.admission).has_room() {
-            self.left.notified().await;
+        loop {
+            let now = Instant::now();
+            let left = self.left.notified();
+            let room_at = lock(&self.admission).has_room_at(now);
+            match room_at {
+                Some(at) if at <= now => return,
+                Some(at) => drop(timeout_at(at, left).await),
+                None => left.await,
+            }
         }
     }
 
     /// Takes in a connection; an error if it is to be closed without a word.
-    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Arc<Peer>, Limit> {
+    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Guest, Limit> {
         let mut admission = lock(&self.admission);
         let address = admission.key(ip);
-        let standing = admission.admit(address)?;
-        Ok(Arc::new(Peer {
+        let Admitted { standing, end, made_room } = admission.admit(address, Instant::now())?;
+        let peer = Arc::new(Peer {
             address,
             door: Arc::clone(self),
             standing: Mutex::new(standing),
             has_asked: AtomicBool::new(false),
-        }))
+        });
+        Ok(Guest { peer, end, made_room })
     }
 }
 
@@ -59,17 +79,22 @@ impl Peer {
 
     /// The limit it is to be told of instead of an answer.
     pub(super) fn refusal(&self) -> Option<Limit> {
-        match *lock(&self.standing) {
-            Standing::Served { .. } => None,
-            Standing::Refused(limit) => Some(limit),
+        match lock(&self.standing).place {
+            Place::Served => None,
+            Place::Refused(limit) => Some(limit),
         }
     }
 
     /// Notes that it has shown the secret.
     pub(super) fn prove(&self) {
-        if lock(&self.standing).depends_on_address() {
+        if !self.is_proven() {
             lock(&self.door.admission).prove(&mut lock(&self.standing));
         }
+    }
+
+    /// Whether it has ever shown the secret.
+    pub(super) fn is_proven(&self) -> bool {
+        lock(&self.standing).is_proven()
     }
 
     /// Notes that a whole request head has come.

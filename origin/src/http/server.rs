@@ -15,15 +15,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::admission::ConnectionLimits;
 use super::deadlines::Deadlines;
-use super::peer::{Door, Peer};
+use super::limits::ConnectionLimits;
+use super::peer::{Door, Guest, Peer};
 use super::strict_lines::StrictLines;
-use crate::config::HttpConfig;
+use crate::config::Config;
 use crate::metrics::Metrics;
 
 /// From a connection's first moment until its first whole request head has come: 5 s, less what a
@@ -54,9 +55,10 @@ pub struct ServeOptions {
 impl ServeOptions {
     /// As configured, and as the process's limit on open files permits.
     #[must_use]
-    pub fn new(http: &HttpConfig) -> Self {
+    pub fn new(config: &Config) -> Self {
         let files_max = files_max();
-        let connections = ConnectionLimits::new(http, files_max);
+        let http = &config.http;
+        let connections = ConnectionLimits::new(config, files_max);
         let served_max = connections.served_max;
         if served_max < http.connections_max {
             info!(
@@ -93,27 +95,34 @@ pub async fn serve(
 ) {
     let door = Door::new(options.connections);
     let graceful = GracefulShutdown::new();
-    let admit = |(stream, address): (TcpStream, SocketAddr)| match door.admit(address.ip()) {
-        Ok(peer) => {
-            let connection = graceful.watch(connection(stream, peer, router.clone()));
-            let metrics = Arc::clone(&metrics);
-            tokio::spawn(async move {
-                metrics.http_connections(1);
-                if let Err(error) = connection.await {
-                    debug!(error = %error, "a connection ended: {error}");
-                }
-                metrics.http_connections(-1);
-            });
-        }
-        Err(limit) => metrics.http_limited(limit.as_str()),
+    // Returns the limit for which it, or another, was closed without a word.
+    let admit = |(stream, address): (TcpStream, SocketAddr)| {
+        let Guest { peer, end, made_room } = match door.admit(address.ip()) {
+            Ok(guest) => guest,
+            Err(limit) => return Some(limit),
+        };
+        let connection = graceful.watch(connection(stream, peer, router.clone()));
+        let metrics = Arc::clone(&metrics);
+        tokio::spawn(async move {
+            metrics.http_connections(1);
+            if let Some(Err(error)) = end.run_until_cancelled(connection).await {
+                debug!(error = %error, "a connection ended: {error}");
+            }
+            metrics.http_connections(-1);
+        });
+        made_room
     };
     let mut trouble = AcceptTrouble::new(Arc::clone(&metrics));
     while let Some(accepted) = accept(&listener, &door, &mut trouble, &stop).await {
-        admit(accepted);
+        if let Some(limit) = admit(accepted) {
+            metrics.http_limited(limit.as_str());
+            // Whoever has been let in is to be read before many more can take its place.
+            yield_now().await;
+        }
     }
     // Whoever was let in before the order to stop is answered too.
     while let Some(Ok(accepted)) = listener.accept().now_or_never() {
-        admit(accepted);
+        let _ = admit(accepted);
     }
     drop(listener);
     // hyper closes a connection of which it has read nothing yet, whatever is on its way there.
