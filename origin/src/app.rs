@@ -23,7 +23,7 @@ use crate::ingest::Mandate;
 use crate::metrics::Metrics;
 use crate::persist::Persist;
 use crate::snapshot::Store;
-use crate::snapshot::state::{Found, StateDir, next_epoch, restored};
+use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
 use crate::supervise::{Drill, Supervisor, Task};
 use crate::watchdog;
 
@@ -91,10 +91,12 @@ pub async fn run(
     drill: Drill,
 ) -> anyhow::Result<()> {
     let mut link = link(&config)?;
-    let clock = start_clock(link.as_mut()).await;
+    let (clock, is_guess) = start_clock(link.as_mut()).await;
     let shared = Shared::new(&config, clock, drill);
     let state = StateDir::new(&config.state_dir, config.is_real_market());
     let last = load(&state, &shared.clock);
+    // Their stamps are not of this clock, so nobody knows how old they are.
+    let last = if is_guess { last.map(|last| aged(last, shared.clock.now())) } else { last };
     announce(&config, &listeners)?;
 
     // Last known prices are served from the first request on.
@@ -140,7 +142,7 @@ enum Ingesting {
 impl Ingesting {
     async fn alone(mut feed: Feed, epoch: u64) -> Self {
         feed.mandate(Mandate::for_ever(epoch));
-        feed.start().await;
+        feed.start(&CancellationToken::new()).await;
         Self::Alone(feed)
     }
 
@@ -173,14 +175,16 @@ fn link(config: &Config) -> anyhow::Result<Option<Link>> {
     Ok(Some(cluster::link(url).with_context(|| format!("use the Redis at {url}"))?))
 }
 
-/// Starts the process clock, from Redis's where one is used.
-async fn start_clock(link: Option<&mut Link>) -> Clock {
-    let Some(link) = link else { return Clock::start() };
+/// Starts the process clock, from Redis's where one is used; and whether it is but a guess of that.
+async fn start_clock(link: Option<&mut Link>) -> (Clock, bool) {
+    let Some(link) = link else { return (Clock::start(), false) };
     let told = cluster::time(link).await;
     if told.is_none() {
-        warn!("Redis does not tell the time: starting from the wall clock");
+        warn!(
+            "Redis does not tell the time: starting from the wall clock, saved prices count as old"
+        );
     }
-    Clock::start_following(told)
+    (Clock::start_following(told), told.is_none())
 }
 
 /// A listener and what is served on it; a failed accept loop finds it again.

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use pricecast_core::UnixMillis;
 
+use self::told::Following;
 pub use self::told::{Asked, Told};
 
 /// How fast the process clock may be moved towards the wall clock.
@@ -67,6 +68,12 @@ impl Stretch {
         self.began_at_us.saturating_add(elapsed_us).saturating_add(slewed_us)
     }
 
+    /// The stretch that begins at `true_us`, or goes on if that is past.
+    fn advanced(&self, mono_us: i64, true_us: i64) -> Self {
+        let began_at_us = self.at(mono_us).max(true_us);
+        Self { since_us: mono_us, began_at_us, slew_us_per_s: 0 }
+    }
+
     /// The stretch that follows when the clock to follow is seen to read `true_us`.
     fn corrected(&self, mono_us: i64, true_us: i64) -> Self {
         let now_us = self.at(mono_us);
@@ -94,8 +101,7 @@ struct Shared {
 #[derive(Debug)]
 enum Follows {
     Wall,
-    /// The best reading since the last correction.
-    Told(Mutex<Option<Told>>),
+    Told(Mutex<Following>),
 }
 
 impl Clock {
@@ -117,7 +123,8 @@ impl Clock {
     #[must_use]
     pub fn start_following(told: Option<Told>) -> Self {
         let began_at_us = told.map_or_else(wall_us, |told| told.at(monotonic_us()));
-        Self::starting(Machine, began_at_us, Follows::Told(Mutex::default()))
+        let following = Following { best: None, is_known: told.is_some() };
+        Self::starting(Machine, began_at_us, Follows::Told(Mutex::new(following)))
     }
 
     fn starting(readings: impl Readings + 'static, began_at_us: i64, follows: Follows) -> Self {
@@ -139,15 +146,18 @@ impl Clock {
     }
 
     /// The clock that is followed has answered with `their_us`, µs since the epoch. Of several
-    /// answers within a second the quickest counts.
+    /// answers within a second the quickest counts. Until the first one the time was a guess: if
+    /// that was behind, it is set right at once, which makes what is held older, never younger.
     pub fn note(&self, asked: Asked, their_us: i64) {
-        let Follows::Told(best) = &self.shared.follows else { return };
+        let Follows::Told(following) = &self.shared.follows else { return };
         let Some(told) = asked.answered(self.shared.readings.monotonic_us(), their_us) else {
             return;
         };
-        let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
-        if best.is_none_or(|best| told.round_trip_us() <= best.round_trip_us()) {
-            *best = Some(told);
+        let mut following = following.lock().unwrap_or_else(PoisonError::into_inner);
+        if following.note(told) {
+            let mono_us = self.shared.readings.monotonic_us();
+            let stretch = **self.shared.stretch.load();
+            self.shared.stretch.store(Arc::new(stretch.advanced(mono_us, told.at(mono_us))));
         }
     }
 
@@ -167,8 +177,9 @@ impl Clock {
         let mono_us = readings.monotonic_us();
         let true_us = match &self.shared.follows {
             Follows::Wall => readings.wall_us(),
-            Follows::Told(best) => {
-                best.lock().unwrap_or_else(PoisonError::into_inner).take()?.at(mono_us)
+            Follows::Told(following) => {
+                let mut following = following.lock().unwrap_or_else(PoisonError::into_inner);
+                following.best.take()?.at(mono_us)
             }
         };
         let stretch = **self.shared.stretch.load();
@@ -366,8 +377,22 @@ mod tests {
     }
 
     #[test]
+    fn one_that_started_from_a_guess_is_set_forward_by_the_first_reading_and_never_back() {
+        for (ahead, is_set) in [(3_600, true), (-3_600, false)] {
+            let clock = Clock::start_following(None);
+            let began = clock.now();
+            clock.note(clock.ask(), wall_us() + ahead * SECOND);
+            let moved_ms = clock.now().ms_since(began);
+            assert_eq!(moved_ms > 3_500_000, is_set, "{moved_ms} ms");
+            clock.correct();
+            clock.note(clock.ask(), wall_us() + (ahead + 3_600) * SECOND);
+            assert!(clock.now().ms_since(began) < 3_700_000, "only by the first");
+        }
+    }
+
+    #[test]
     fn of_several_readings_the_quickest_counts() {
-        let clock = Clock::start_following(None);
+        let clock = Clock::start_following(told_early(ask_early(), wall_us()));
         let asked_us_ago = |us| Asked { mono_us: monotonic_us() - us };
         clock.note(asked_us_ago(10_000), wall_us() + 60 * SECOND);
         clock.note(asked_us_ago(40_000), wall_us());

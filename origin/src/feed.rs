@@ -86,13 +86,13 @@ impl Feed {
         self.parts.mandate.send_replace(mandate);
     }
 
-    /// Starts it, if it is not running. Returns when the last known prices are published under
-    /// its mandate.
-    pub async fn start(&mut self) {
+    /// Starts it, if it is not running; it ends with `duty`, or when it is stopped. Returns when the
+    /// last known prices are published under its mandate.
+    pub async fn start(&mut self, duty: &CancellationToken) {
         if self.running.is_some() {
             return;
         }
-        let stop = CancellationToken::new();
+        let stop = duty.child_token();
         let (began, has_begun) = oneshot::channel();
         let mut task = JoinSet::new();
         task.spawn(Arc::clone(&self.parts).keep(stop.clone(), began));
@@ -196,6 +196,8 @@ struct Life {
 
 impl Life {
     async fn run(&mut self) {
+        // A failure on the way ends the wait too.
+        let began = self.began.take();
         let Self { parts, stop, .. } = self;
         let supervisor = &parts.supervisor;
         let (events, received) = mpsc::channel(QUEUE_LEN);
@@ -203,7 +205,7 @@ impl Life {
         let (live, any_source_live) = watch::channel(false);
         let mut ingest = parts.ingest(received, actions, live);
         ingest.conclude(supervisor.clock.now());
-        self.began = None;
+        drop(began);
 
         let mut adapters = JoinSet::new();
         let kraken = KrakenTask { stream: parts.kraken(events.clone(), wanted), has_run: false };
@@ -241,5 +243,52 @@ impl KrakenTask {
             let _ = self.stream.events.send(gone).await;
         }
         self.stream.run().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock, Readings};
+    use crate::health::Health;
+    use crate::supervise::Drill;
+
+    /// Breaks the second of every three readings: the one that an ingestion begins with.
+    #[derive(Debug, Default)]
+    struct Trap {
+        readings: AtomicU64,
+    }
+
+    impl Readings for Trap {
+        fn monotonic_us(&self) -> i64 {
+            let nth = self.readings.fetch_add(1, Ordering::Relaxed);
+            assert!(nth % 3 != 2, "for the test");
+            0
+        }
+
+        fn wall_us(&self) -> i64 {
+            0
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_is_not_waited_for_when_every_attempt_fails() {
+        let config = Config::load(None, []).unwrap();
+        let clock = Clock::start_on(Trap::default());
+        let health = Arc::<Health>::default();
+        let supervisor = Supervisor {
+            clock,
+            metrics: Arc::default(),
+            health: Arc::clone(&health),
+            drill: Drill::default(),
+        };
+        let mut feed = Feed::new(&config, supervisor, Arc::new(Store::new(0))).unwrap();
+        let (duty, within) = (CancellationToken::new(), Duration::from_secs(300));
+        tokio::time::timeout(within, feed.start(&duty)).await.unwrap();
+        tokio::time::timeout(within, feed.stop()).await.unwrap();
+        assert_eq!(health.unsettled(UnixMillis::default()), [Task::Ingest]);
     }
 }

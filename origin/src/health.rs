@@ -36,6 +36,13 @@ impl Health {
         self.standing.store(Some(Arc::new(standing)));
     }
 
+    /// Notes that this instance leads no more, if it did.
+    pub fn note_no_lead(&self) {
+        if let Some(standing) = self.standing() {
+            self.note_standing(Standing { leads: None, ..standing });
+        }
+    }
+
     /// How this instance stands among several; `None` if it is the only one.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {

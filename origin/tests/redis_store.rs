@@ -53,11 +53,11 @@ impl Instance {
     }
 
     async fn look(&mut self, seen_epoch: u64) -> Look {
-        self.ask(|s| s.look(seen_epoch, NONE, NO_HEAD)).await.unwrap().looked(None)
+        self.ask(|s| s.look(seen_epoch, NONE, NO_HEAD, None)).await.unwrap().looked(None)
     }
 
     async fn found(&mut self, held: Version, refused_head: &str) -> Option<Kept> {
-        self.ask(|s| s.look(0, held, refused_head)).await.unwrap().found
+        self.ask(|s| s.look(0, held, refused_head, None)).await.unwrap().found
     }
 
     async fn acquire(&mut self, seen_epoch: u64) -> Acquired {
@@ -191,6 +191,45 @@ async fn only_a_newer_snapshot_is_found_and_never_one_replaced_by_an_older() {
 }
 
 #[tokio::test]
+async fn what_a_follower_brings_is_stored_only_where_there_is_nothing() {
+    let Some(server) = Server::start().await else { return };
+    let (mut a, mut b) = (Instance::new(&server, "a1"), Instance::new(&server, "b2"));
+    assert!(a.look(0).await.is_bare);
+    let mut brings = async |epoch, seq| {
+        let (held, brought) = (Version { epoch, seq }, kept(epoch, seq));
+        let answer = b.ask(|s| s.look(epoch, held, NO_HEAD, Some(&brought))).await.unwrap();
+        assert_eq!(answer.verdict(), "none", "{held}");
+    };
+    brings(7, 3).await;
+    assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(7, 3)));
+    let told = a.look(0).await;
+    assert_eq!((told.is_bare, told.fence_epoch), (false, 7));
+    brings(8, 1).await;
+    assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(7, 3)), "the first stays");
+    // Nor does it take the place of what is none of ours.
+    server.does("SET {test}:snapshot x").await;
+    assert!(!a.look(0).await.is_bare);
+    let answer = a.ask(|s| s.look(0, NONE, NO_HEAD, Some(&kept(9, 1)))).await.unwrap();
+    assert_eq!(answer.found.unwrap().head, "");
+    // Whoever is elected replaces all of it.
+    let epoch = a.lead(0).await;
+    assert_eq!(a.write(epoch, Some(1)).await, Wrote::Done);
+    assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(epoch, 1)));
+}
+
+#[tokio::test]
+async fn a_head_longer_than_any_of_ours_is_none() {
+    let Some(server) = Server::start().await else { return };
+    let mut b = Instance::new(&server, "b2");
+    for (len, is_read) in [(256, true), (257, false)] {
+        let head = format!("1 7 3 {}", "x".repeat(len - 6));
+        server.does(&format!("HSET {{test}}:snapshot head '{head}' body x")).await;
+        let found = b.found(NONE, NO_HEAD).await.unwrap();
+        assert_eq!(found.head, if is_read { head.as_str() } else { "" });
+    }
+}
+
+#[tokio::test]
 async fn what_others_have_put_into_our_keys_counts_as_not_being_there() {
     let Some(server) = Server::start().await else { return };
     let (mut a, mut b) = (Instance::new(&server, "a1"), Instance::new(&server, "b2"));
@@ -248,7 +287,7 @@ async fn fails_and_recovers(server: &Server, spoil: &[&str], failure: CallFailur
         server.does(command).await;
     }
     let outcomes = [
-        a.ask(|s| s.look(0, NONE, NO_HEAD)).await.err(),
+        a.ask(|s| s.look(0, NONE, NO_HEAD, None)).await.err(),
         a.ask(|s| s.acquire(TTL_MS, 0)).await.err(),
         a.ask(|s| s.write(epoch, 60_000, None)).await.err(),
     ];
@@ -323,7 +362,7 @@ async fn a_call_that_is_not_answered_is_given_up_in_time_and_the_next_has_a_new_
     assert_eq!(failed.failure, CallFailure::TimedOut);
     assert!((WITHIN..PATIENT).contains(&took), "{took:?}");
     let end = Instant::now() + PATIENT;
-    while a.ask(|s| s.look(0, NONE, NO_HEAD)).await.is_err() {
+    while a.ask(|s| s.look(0, NONE, NO_HEAD, None)).await.is_err() {
         assert!(Instant::now() < end, "never answered again");
     }
 }
@@ -334,7 +373,7 @@ async fn a_server_that_is_gone_is_told_from_one_that_hangs_up() {
     let mut a = Instance::new(&server, "a1");
     a.lead(0).await;
     server.does("CLIENT KILL TYPE normal SKIPME yes").await;
-    let failed = a.ask(|s| s.look(0, NONE, NO_HEAD)).await.unwrap_err();
+    let failed = a.ask(|s| s.look(0, NONE, NO_HEAD, None)).await.unwrap_err();
     assert_eq!(failed.failure, CallFailure::Lost);
     a.look(0).await;
     let gone = server.url();

@@ -220,9 +220,30 @@ fn a_redis_that_forgets_everything_changes_nobody() {
 }
 
 #[test]
+fn a_leader_lost_with_its_disk_learns_from_the_others_what_the_emptied_redis_cannot_tell() {
+    const EMPTY: ComesBack = ComesBack::Empty { clock_ms: 0 };
+    let seen = play(&[
+        (12_000, 2_000, Trouble::Redis(RedisState::Mute, EMPTY)),
+        (12_500, 1_000, Trouble::LeaderLost),
+        (24_000, 2_000, Trouble::Redis(RedisState::Refuses, EMPTY)),
+        (25_000, 1_200, Trouble::LeaderLost),
+    ])
+    .elections;
+    assert_eq!(seen.elections, 3 * SCRIPTED_SEEDS, "{seen:?}");
+}
+
+#[test]
+fn a_leader_told_to_go_gives_the_lease_back_and_is_replaced_within_the_grace_and_a_little() {
+    let seen = play_unseen(&[(12_000, 5_000, Trouble::LeaderToldToGo)]);
+    assert_eq!(seen.takeovers, SCRIPTED_SEEDS, "{seen:?}");
+    assert!(seen.takeover_ms_max < 1_000, "{seen:?}");
+}
+
+#[test]
 fn a_redis_that_is_down_slow_or_read_only_changes_nobody() {
     const BACK: ComesBack = ComesBack::Unharmed;
     let seen = play_unseen(&[
+        (5_000, 4_000, Trouble::Redis(RedisState::Slow, BACK)),
         (10_000, 3_000, Trouble::Redis(RedisState::Refuses, BACK)),
         (15_000, 3_000, Trouble::Redis(RedisState::Mute, BACK)),
         (20_000, 5_000, Trouble::Redis(RedisState::Stalls, BACK)),

@@ -1,7 +1,8 @@
 //! What another machine's clock says, and how well that is known.
 
-/// A slower answer is no reading: half of this is how wrong a reading may be.
-const ROUND_TRIP_MAX_US: i64 = 50_000;
+/// As long as a call may take. A slower answer is no reading: half of this is how wrong a reading
+/// may be.
+const ROUND_TRIP_MAX_US: i64 = 200_000;
 
 /// What another machine's clock said, and when by our monotonic one.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,25 @@ impl Told {
     /// What it says when our monotonic clock reads `mono_us`.
     pub(super) const fn at(&self, mono_us: i64) -> i64 {
         self.their_us.saturating_add(mono_us.saturating_sub(self.mono_us))
+    }
+}
+
+/// What is known of the clock that is followed.
+#[derive(Debug)]
+pub(super) struct Following {
+    /// The best reading since the last correction.
+    pub(super) best: Option<Told>,
+    /// It has told the time at least once.
+    pub(super) is_known: bool,
+}
+
+impl Following {
+    /// Takes a reading; true if it is the first ever.
+    pub(super) fn note(&mut self, told: Told) -> bool {
+        if self.best.is_none_or(|best| told.round_trip_us <= best.round_trip_us) {
+            self.best = Some(told);
+        }
+        !std::mem::replace(&mut self.is_known, true)
     }
 }
 

@@ -11,11 +11,12 @@ pub mod link;
 pub mod scripts;
 mod standing;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pricecast_core::lease::{Effect, Lease, LeaseParams, Order};
-use pricecast_core::{Snapshot, UnixMillis, Version};
+use pricecast_core::{Snapshot, Symbol, UnixMillis, Version};
 use redis::{RedisError, ScriptInvocation};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use tracing::{info, warn};
 pub use self::standing::{Redis, Standing};
 
 use self::failure::CallFailure;
-use self::kept::Kept;
+use self::kept::{Kept, Refused};
 use self::link::{Failed, Link};
 use self::scripts::{Answer, NO_HEAD, Scripts};
 use crate::clock::{self, Clock, Told};
@@ -38,6 +39,10 @@ use crate::snapshot::Store;
 /// How often Redis is asked for the time before the clock starts. The first answer comes over a
 /// connection that must be made.
 const TIME_READINGS: usize = 3;
+/// So long it is asked again if it does not answer.
+const TIME_WITHIN: Duration = Duration::from_secs(2);
+/// Pause before that.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// One run of one instance.
 pub struct Member {
@@ -45,8 +50,15 @@ pub struct Member {
     scripts: Scripts,
     lease: Lease,
     refused_head: String,
+    /// Why the snapshot in Redis is refused, if it is: each reason is told once.
+    refused: Option<&'static str>,
     /// Why calls have failed since the last that did not: each is told once.
     failing: Vec<CallFailure>,
+    symbols: BTreeSet<Symbol>,
+    /// Whoever leads has other symbols, and that was told.
+    has_other_symbols: bool,
+    /// Ends with a run, however that ends; the feed ends with it.
+    duty: CancellationToken,
     feed: Feed,
     store: Arc<Store>,
     clock: Clock,
@@ -84,7 +96,11 @@ impl Member {
             scripts: Scripts::new(&prefix, me),
             lease: Lease::new(LeaseParams::default(), Version::default()),
             refused_head: NO_HEAD.to_owned(),
+            refused: None,
             failing: Vec::new(),
+            symbols: config.symbols.iter().copied().collect(),
+            has_other_symbols: false,
+            duty: CancellationToken::new(),
             feed,
             store,
             clock,
@@ -96,8 +112,9 @@ impl Member {
 
     /// Takes part until it is told to stop; then stops ingesting and gives the lease back.
     pub async fn run(&mut self) {
-        // A run that has failed may have left it going.
+        // What a run that has failed has left behind has been told to end; here it is waited for.
         self.follow().await;
+        let _on_duty = self.begin_duty();
         let held = self.store.snapshot().map(|snapshot| snapshot.version).unwrap_or_default();
         self.lease = Lease::new(LeaseParams::default(), held);
         self.stand(Redis::Unknown);
@@ -120,15 +137,24 @@ impl Member {
             }
         }
         self.follow().await;
-        if self.lease.leads().is_some() && self.ask("release", Scripts::release).await.is_ok() {
+        if self.lease.resign() && self.ask("release", Scripts::release).await.is_ok() {
             info!("gave the lease back: another instance leads from now on");
         }
+    }
+
+    /// A run begins; dropped, it has ended.
+    fn begin_duty(&mut self) -> OnDuty {
+        self.duty = CancellationToken::new();
+        let (health, metrics) = (Arc::clone(&self.health), Arc::clone(&self.metrics));
+        OnDuty { duty: self.duty.clone(), health, metrics }
     }
 
     /// Makes the call that is due, and acts on the answer.
     async fn obey(&mut self, order: Order) {
         let outcome = match order {
-            Order::Look { seen_epoch, held } => self.look(seen_epoch, held).await,
+            Order::Look { seen_epoch, held, is_brought } => {
+                self.look(seen_epoch, held, is_brought).await
+            }
             Order::Acquire { ttl_ms, seen_epoch } => self.acquire(ttl_ms, seen_epoch).await,
             Order::Write { epoch, ttl_ms, snapshot } => {
                 self.write(epoch, ttl_ms, snapshot.is_some()).await
@@ -137,6 +163,10 @@ impl Member {
         match outcome {
             Ok((effects, offered)) => {
                 self.failing.clear();
+                if self.lease.leads().is_some() {
+                    // It puts right what is stored.
+                    self.refused = None;
+                }
                 self.stand(Redis::Answers);
                 self.act(effects, offered).await;
             }
@@ -144,10 +174,12 @@ impl Member {
         }
     }
 
-    async fn look(&mut self, seen_epoch: u64, held: Version) -> Outcome {
+    async fn look(&mut self, seen_epoch: u64, held: Version, is_brought: bool) -> Outcome {
         let refused_head = self.refused_head.clone();
-        let answer =
-            self.ask("look", |scripts| scripts.look(seen_epoch, held, &refused_head)).await?;
+        let brought = self.store.snapshot().filter(|s| is_brought && s.version == held);
+        let brought = brought.map(|snapshot| Kept::of(&snapshot, self.clock.now()));
+        let brought = brought.as_ref();
+        let answer = self.ask("look", |s| s.look(seen_epoch, held, &refused_head, brought)).await?;
         let now = self.clock.now();
         let offered = answer.found.as_ref().and_then(|kept| self.open(kept, now));
         let version = offered.as_ref().map(|snapshot| snapshot.version);
@@ -195,16 +227,24 @@ impl Member {
     /// The snapshot that was found, unless it must not be served.
     fn open(&mut self, kept: &Kept, now: UnixMillis) -> Option<Snapshot> {
         match kept.open(now) {
-            Ok(snapshot) => Some(snapshot),
+            Ok(snapshot) => {
+                self.refused = None;
+                Some(snapshot)
+            }
             Err(refused) => {
-                // So that it is neither fetched nor told again.
-                self.refused_head.clone_from(&kept.head);
+                // What our clock makes of its stamps may change; nothing else needs to be
+                // fetched again.
+                if !matches!(refused, Refused::Stamps(_)) {
+                    self.refused_head.clone_from(&kept.head);
+                }
                 let reason = refused.as_str();
                 self.metrics.redis().snapshot_refused(reason);
-                warn!(
-                    reason,
-                    "the snapshot in Redis is refused, what is held is served on: {refused}"
-                );
+                if self.refused.replace(reason) != Some(reason) {
+                    warn!(
+                        reason,
+                        "the snapshot in Redis is refused, what is held is served on: {refused}"
+                    );
+                }
                 None
             }
         }
@@ -229,10 +269,11 @@ impl Member {
         for effect in effects {
             self.note(&effect);
             match effect {
-                Effect::Lead { .. } => self.feed.start().await,
+                Effect::Lead { .. } => self.feed.start(&self.duty).await,
                 Effect::StepDown { .. } => self.follow().await,
                 Effect::Adopt { .. } => {
                     if let Some(snapshot) = offered.take() {
+                        self.note_symbols(&snapshot);
                         self.store.publish(snapshot, self.clock.now());
                     }
                 }
@@ -262,10 +303,40 @@ impl Member {
         }
     }
 
+    /// Tells once that what is served here is not what is configured here.
+    fn note_symbols(&mut self, adopted: &Snapshot) {
+        let prices = adopted.prices.iter().map(|price| price.symbol);
+        let theirs: BTreeSet<_> = prices.chain(adopted.unavailable.iter().copied()).collect();
+        let is_other = theirs != self.symbols;
+        if is_other && !self.has_other_symbols {
+            warn!(
+                "the instance that leads has other symbols than this one, and this one serves those; give all the same `symbols`"
+            );
+        }
+        self.has_other_symbols = is_other;
+    }
+
     fn stand(&self, redis: Redis) {
         let (leads, seen_epoch) = (self.lease.leads(), self.lease.seen_epoch());
         self.metrics.redis().is_leader(leads.is_some());
-        self.health.note_standing(Standing { leads, seen_epoch, redis });
+        let refused = self.refused;
+        self.health.note_standing(Standing { leads, seen_epoch, redis, refused });
+    }
+}
+
+/// While it lives a run is under way. However that ends, by a panic too, the feed is told to end and
+/// nobody is told any more that this instance leads.
+struct OnDuty {
+    duty: CancellationToken,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for OnDuty {
+    fn drop(&mut self) {
+        self.duty.cancel();
+        self.metrics.redis().is_leader(false);
+        self.health.note_no_lead();
     }
 }
 
@@ -292,12 +363,16 @@ pub fn link(url: &RedisUrl) -> Result<Link, RedisError> {
 /// The time by Redis's clock, for a process clock that does not run yet. `None` if it cannot be
 /// asked.
 pub async fn time(link: &mut Link) -> Option<Told> {
-    let mut best: Option<Told> = None;
-    for _ in 0..TIME_READINGS {
+    let end = Instant::now() + TIME_WITHIN;
+    let mut readings: Vec<Told> = Vec::new();
+    while readings.len() < TIME_READINGS && Instant::now() < end {
         let asked = clock::ask_early();
-        let Ok(time_us) = link.time().await else { break };
-        let told = clock::told_early(asked, time_us);
-        best = best.into_iter().chain(told).min_by_key(Told::round_trip_us);
+        let told = link.time().await.ok().and_then(|time_us| clock::told_early(asked, time_us));
+        match told {
+            Some(told) => readings.push(told),
+            None if readings.is_empty() => sleep(RETRY_AFTER).await,
+            None => break,
+        }
     }
-    best
+    readings.into_iter().min_by_key(Told::round_trip_us)
 }

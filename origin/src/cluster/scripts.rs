@@ -12,8 +12,8 @@ use super::kept::Kept;
 pub const NO_HEAD: &str = "-";
 
 /// All that a script can say.
-const VERDICTS: [&str; 8] =
-    ["none", "found", "granted", "held", "done", "absent", "foreign", "fenced"];
+const VERDICTS: [&str; 9] =
+    ["bare", "none", "found", "granted", "held", "done", "absent", "foreign", "fenced"];
 
 /// The scripts, for one run of one instance.
 pub struct Scripts {
@@ -42,10 +42,20 @@ impl Scripts {
     }
 
     /// Who leads, and is there a snapshot newer than `held`, other than the one with `refused_head`?
+    /// Where there is none, `brought` is stored.
     #[must_use]
-    pub fn look(&self, seen_epoch: u64, held: Version, refused_head: &str) -> ScriptInvocation<'_> {
+    pub fn look(
+        &self,
+        seen_epoch: u64,
+        held: Version,
+        refused_head: &str,
+        brought: Option<&Kept>,
+    ) -> ScriptInvocation<'_> {
         let mut call = self.on_keys(&self.look);
         call.arg(seen_epoch).arg(held.epoch).arg(held.seq).arg(refused_head).arg(BODY_LEN_MAX);
+        if let Some(kept) = brought {
+            call.arg(&kept.head).arg(&kept.body[..]);
+        }
         call
     }
 
@@ -136,8 +146,9 @@ impl Answer {
 
     /// As the answer to a look that found `snapshot`.
     #[must_use]
-    pub const fn looked(&self, snapshot: Option<Version>) -> Look {
-        Look { holder: self.holder, fence_epoch: self.fence_epoch, snapshot }
+    pub fn looked(&self, snapshot: Option<Version>) -> Look {
+        let is_bare = self.verdict == "bare";
+        Look { holder: self.holder, fence_epoch: self.fence_epoch, snapshot, is_bare }
     }
 
     /// As the answer to an acquisition.

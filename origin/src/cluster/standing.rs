@@ -34,4 +34,6 @@ pub struct Standing {
     pub seen_epoch: u64,
     /// Whether Redis answers.
     pub redis: Redis,
+    /// Why the snapshot in Redis is not taken over, if it is not.
+    pub refused: Option<&'static str>,
 }

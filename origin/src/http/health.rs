@@ -26,6 +26,12 @@ pub(super) fn ready(
         // With fresh prices it is trouble to come, else perhaps the cause.
         if reasons.is_empty() { &mut warnings } else { &mut reasons }.push(trouble);
     }
+    if let Some(reason) = health.standing().and_then(|standing| standing.refused) {
+        warnings.push(told(
+            "snapshot_refused",
+            &format!("the snapshot in Redis is not taken over ({reason}): this instance serves what it holds; the log says more"),
+        ));
+    }
     for task in health.unsettled(now) {
         warnings.push(told(
             "task_restarting",

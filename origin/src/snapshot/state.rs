@@ -99,6 +99,21 @@ impl StateDir {
     }
 }
 
+/// The same snapshot where nobody knows how old it is: its stamps are of another clock than `now`. None
+/// of its prices may pass as fresh.
+#[must_use]
+pub fn aged(mut snapshot: Snapshot, now: UnixMillis) -> Snapshot {
+    let old = now.minus_ms(FRESH_FOR_MS);
+    for point in &mut snapshot.prices {
+        point.confirmed_at = point.confirmed_at.min(old);
+        point.as_of = point.as_of.min(old);
+    }
+    for report in [&mut snapshot.sources.kraken, &mut snapshot.sources.coinbase] {
+        report.last_update = report.last_update.map(|at| at.min(old));
+    }
+    snapshot
+}
+
 /// The prices of an earlier run as they may be taken over at `now`: with their true age. One from
 /// our future (the clock was set back in between) has no known age, so it must not pass as fresh.
 #[must_use]
@@ -214,6 +229,17 @@ mod tests {
         let [restored] = restorable(&last, at(999))[..] else { panic!() };
         assert!(restored.is_stale(at(999)));
         assert!(restored.as_of <= at(999));
+    }
+
+    #[test]
+    fn prices_with_stamps_of_another_clock_are_old_whatever_that_clock_said() {
+        for (confirmed_ms, now_ms) in [(1_000, 1_000), (1_000, 3_500), (9_000, 1_000)] {
+            let last = aged(snapshot(1, at(confirmed_ms)), at(now_ms));
+            assert!(!last.any_fresh(at(now_ms)), "{confirmed_ms} {now_ms}");
+            assert_eq!(last.sources.kraken.status_at(at(now_ms)), SourceStatus::Stale);
+        }
+        let long_ago = snapshot(1, at(1_000));
+        assert_eq!(aged(long_ago.clone(), at(60_000)), long_ago);
     }
 
     #[test]

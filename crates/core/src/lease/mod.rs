@@ -8,9 +8,9 @@
 //!
 //! | script | what it does |
 //! |---|---|
-//! | `look(me, seen_epoch, held)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; tells the lease, the fence, the snapshot if newer than `held`, and Redis `TIME` |
+//! | `look(me, seen_epoch, held, snapshot?)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; stores the snapshot where there is none; tells the lease, the fence, the stored snapshot if newer than `held` or that there is none, and Redis `TIME` |
 //! | `acquire(me, ttl, seen_epoch)` | held by another under `seen_epoch` or a higher one: refused. Otherwise `epoch = max(TIME in ms, fence + 1, seen_epoch + 1)`; stores the lease under it and raises the fence to it |
-//! | `write(me, epoch, ttl, snapshot?)` | no lease: refused [`Refusal::Absent`]; another's: [`Refusal::Foreign`]; not of this epoch, or the fence above it: [`Refusal::Fenced`]. Otherwise extends the lease, and stores the snapshot unless the stored one is newer |
+//! | `write(me, epoch, ttl, snapshot?)` | no lease: refused [`Refusal::Absent`]; another's: [`Refusal::Foreign`]; not of this epoch, or the fence above it, or a later snapshot stored: [`Refusal::Fenced`]. Otherwise extends the lease and stores the snapshot |
 //! | `release(me)` | drops the lease if it is `me`'s: for an orderly end, once ingestion has stopped |
 //!
 //! So at most one epoch is ever accepted at a time, whatever a participant believes: late, paused,
@@ -32,15 +32,20 @@
 //!   clock: it writes before it publishes anything, see [`Lease::may_publish`].
 //! - **Nobody leads before Redis has been reached once**: an instance that starts without it serves what
 //!   it holds, flagged by age.
+//! - **What one knows, all are told.** A follower that finds no snapshot brings the one it holds with its next
+//!   look, at once; and nobody acquires without a last look at the end of the grace. So one that
+//!   knows nothing is elected on an emptied Redis only after it has adopted what the others know.
 //! - **A follower adopts only what is newer** than what it holds. A snapshot of an earlier epoch than
 //!   the latest seen is adopted too, if it is newer: it is the last thing the previous leader said.
 
 mod effect;
+mod params;
 mod script;
 #[cfg(test)]
 mod tests;
 
 pub use effect::{Effect, LeadReason, StepDownReason};
+pub use params::LeaseParams;
 pub use script::{Acquired, Holder, Look, Order, Refusal, Wrote};
 
 use crate::snapshot::Version;
@@ -49,37 +54,6 @@ use crate::time::UnixMillis;
 /// The highest epoch that is believed: JavaScript and Lua count exactly up to 2^53, and there must be
 /// room for the elections to come. A higher one comes of a damaged file.
 pub const EPOCH_MAX: u64 = (1 << 53) - (1 << 40);
-
-/// The timing of the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeaseParams {
-    /// How long a lease lasts without a write.
-    pub ttl_ms: u64,
-    /// The leader writes at least this often.
-    pub renew_every_ms: u64,
-    /// A follower looks this often.
-    pub look_every_ms: u64,
-    /// The adapter gives a call up after this.
-    pub call_timeout_ms: u64,
-    /// Pause after a failed call.
-    pub retry_after_ms: u64,
-    /// A follower acquires a lease only after having seen it missing for this long. It covers
-    /// a timed-out call of the incumbent, the pause after it and its two next calls.
-    pub grace_ms: u64,
-}
-
-impl Default for LeaseParams {
-    fn default() -> Self {
-        Self {
-            ttl_ms: 1_000,
-            renew_every_ms: 250,
-            look_every_ms: 100,
-            call_timeout_ms: 200,
-            retry_after_ms: 50,
-            grace_ms: 300,
-        }
-    }
-}
 
 /// One instance's part in the lease.
 ///
@@ -103,8 +77,15 @@ pub struct Lease {
 
 #[derive(Clone, Copy, Debug)]
 enum Role {
-    Follower { missing: Option<Missing> },
+    Follower(Follower),
     Leader(Leader),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Follower {
+    missing: Option<Missing>,
+    /// The last look found no snapshot.
+    is_bare: bool,
 }
 
 /// The lease was seen missing, in looks without a gap.
@@ -125,7 +106,7 @@ struct Leader {
 }
 
 impl Role {
-    const FOLLOWER: Self = Self::Follower { missing: None };
+    const FOLLOWER: Self = Self::Follower(Follower { missing: None, is_bare: false });
 }
 
 impl Lease {
@@ -151,7 +132,7 @@ impl Lease {
     pub const fn leads(&self) -> Option<u64> {
         match self.role {
             Role::Leader(Leader { epoch, .. }) => Some(epoch),
-            Role::Follower { .. } => None,
+            Role::Follower(_) => None,
         }
     }
 
@@ -164,7 +145,7 @@ impl Lease {
     pub const fn publishes_until(&self) -> UnixMillis {
         match self.role {
             Role::Leader(leader) => leader.trusted_until,
-            Role::Follower { .. } => UnixMillis::from_ms(0),
+            Role::Follower(_) => UnixMillis::from_ms(0),
         }
     }
 
@@ -184,6 +165,11 @@ impl Lease {
     #[must_use]
     pub const fn held(&self) -> Version {
         self.held
+    }
+
+    /// It leads no more, if it did: ingestion has ended. Whether it led.
+    pub fn resign(&mut self) -> bool {
+        matches!(std::mem::replace(&mut self.role, Role::FOLLOWER), Role::Leader(_))
     }
 
     /// Tells of a publication under the present epoch. It is written as soon as no call is under
@@ -209,10 +195,14 @@ impl Lease {
             Role::Leader(Leader { epoch, unwritten, .. }) => {
                 Order::Write { epoch, ttl_ms, snapshot: unwritten }
             }
-            Role::Follower { missing: Some(missing) } if self.is_grace_over(missing, now) => {
+            Role::Follower(Follower { missing: Some(missing), .. })
+                if self.is_grace_over(missing) && self.is_recent(missing, now) =>
+            {
                 Order::Acquire { ttl_ms, seen_epoch }
             }
-            Role::Follower { .. } => Order::Look { seen_epoch, held: self.held },
+            Role::Follower(follower) => {
+                Order::Look { seen_epoch, held: self.held, is_brought: self.brings(follower) }
+            }
         })
     }
 
@@ -226,10 +216,14 @@ impl Lease {
             Role::Leader(Leader { is_lost, unwritten, .. }) if is_lost || unwritten.is_some() => {
                 UnixMillis::default()
             }
-            Role::Follower { missing: Some(missing) } => {
-                self.due_at.min(missing.since.plus_ms(self.params.grace_ms))
+            Role::Follower(follower) if self.brings(follower) => UnixMillis::default(),
+            Role::Follower(Follower { missing: Some(missing), .. }) => {
+                // A last look when the grace ends, and at once what follows from it.
+                let is_over = self.is_grace_over(missing);
+                let end = missing.since.plus_ms(self.params.grace_ms);
+                if is_over { UnixMillis::default() } else { self.due_at.min(end) }
             }
-            Role::Leader(_) | Role::Follower { missing: None } => self.due_at,
+            Role::Leader(_) | Role::Follower(_) => self.due_at,
         };
         Some(due_at.max(self.retry_at))
     }
@@ -248,7 +242,8 @@ impl Lease {
         }
         self.due_at = called_at.plus_ms(self.params.look_every_ms);
         let (is_prompt, seen_epoch) = (self.is_prompt(called_at, now), self.seen_epoch);
-        if let Role::Follower { missing } = &mut self.role {
+        if let Role::Follower(Follower { missing, is_bare }) = &mut self.role {
+            *is_bare = look.is_bare;
             // A lease in our own name is one whose grant we never heard of: as good as none.
             let is_held = matches!(look.holder, Holder::Other { epoch } if epoch >= seen_epoch);
             let is_missing = is_prompt && !is_held;
@@ -273,7 +268,7 @@ impl Lease {
                 self.see(epoch);
                 let reason = match self.role {
                     Role::Leader(_) => LeadReason::Retaken,
-                    Role::Follower { .. } => LeadReason::Elected,
+                    Role::Follower(_) => LeadReason::Elected,
                 };
                 self.role = Role::Leader(Leader {
                     epoch,
@@ -334,8 +329,8 @@ impl Lease {
         let called_at = self.settle(now);
         let is_prompt = self.is_prompt(called_at, now);
         match &mut self.role {
-            Role::Follower { missing } => {
-                *missing = None;
+            Role::Follower(follower) => {
+                *follower = Follower::default();
                 self.due_at = called_at.plus_ms(self.params.look_every_ms);
             }
             Role::Leader(leader) => {
@@ -370,7 +365,7 @@ impl Lease {
             Role::Leader(Leader { epoch: own_epoch, .. }) => {
                 Some(Effect::StepDown { own_epoch, epoch, reason })
             }
-            Role::Follower { .. } => None,
+            Role::Follower(_) => None,
         }
     }
 
@@ -385,10 +380,19 @@ impl Lease {
         now.ms_since(called_at) <= 2 * self.params.call_timeout_ms
     }
 
-    const fn is_grace_over(&self, missing: Missing, now: UnixMillis) -> bool {
+    /// Whether Redis has no snapshot, and this one holds one.
+    fn brings(&self, follower: Follower) -> bool {
+        follower.is_bare && self.held > Version::default()
+    }
+
+    const fn is_grace_over(&self, missing: Missing) -> bool {
+        missing.seen_at.ms_since(missing.since) >= self.params.grace_ms
+    }
+
+    /// Whether the lease was seen missing just now: the process has not stood still since.
+    const fn is_recent(&self, missing: Missing, now: UnixMillis) -> bool {
         let gap_max_ms = self.params.look_every_ms + 2 * self.params.call_timeout_ms;
-        now.ms_since(missing.since) >= self.params.grace_ms
-            && now.ms_since(missing.seen_at) <= gap_max_ms
+        now.ms_since(missing.seen_at) <= gap_max_ms
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Order {
         seen_epoch: u64,
         /// The snapshot it holds: only a newer one is of use.
         held: Version,
+        /// Whether it is brought along, for a Redis that has none.
+        is_brought: bool,
     },
     /// Take the lease, if nobody else has it, or only under a lower epoch than the sender has seen.
     Acquire {
@@ -77,6 +79,8 @@ pub struct Look {
     pub fence_epoch: u64,
     /// The stored snapshot, where it is newer than the one held and could be read.
     pub snapshot: Option<Version>,
+    /// There is no snapshot, nor anything else in its place.
+    pub is_bare: bool,
 }
 
 /// The answer to [`Order::Acquire`].

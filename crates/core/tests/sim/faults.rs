@@ -21,6 +21,10 @@ pub(crate) enum Troubles {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Trouble {
     LeaderKilled,
+    /// With its disk: it comes back knowing nothing.
+    LeaderLost,
+    /// It stops ingesting, gives the lease back and ends.
+    LeaderToldToGo,
     LeaderStopped,
     LeaderCut(Cut),
     Redis(RedisState, ComesBack),
@@ -81,6 +85,11 @@ impl World {
         let leader = leader.unwrap_or(0);
         match trouble {
             Trouble::LeaderKilled => self.kill(leader, lasts),
+            Trouble::LeaderToldToGo => self.end(leader, lasts),
+            Trouble::LeaderLost => {
+                self.kill(leader, lasts);
+                self.instances[leader].lose_disk();
+            }
             Trouble::LeaderStopped => self.break_for(lasts, Fault::OriginStopped(leader)),
             Trouble::LeaderCut(cut) => self.break_for(lasts, Fault::OriginCut(leader, cut)),
             Trouble::Redis(state, comes_back) => {
@@ -139,6 +148,7 @@ impl World {
                     RedisState::Mute,
                     RedisState::Stalls,
                     RedisState::ReadOnly,
+                    RedisState::Slow,
                 ];
                 let state = states[self.rng.random_range(0..states.len())];
                 let off_ms = REPLICA_CLOCK_OFF_MS_MAX;

@@ -76,6 +76,10 @@ impl Instance {
         self.lease.as_ref().map_or(0, Lease::seen_epoch)
     }
 
+    pub(crate) fn lose_disk(&mut self) {
+        self.saved = None;
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.life.is_some() && self.stopped.is_none()
     }
@@ -156,6 +160,15 @@ impl World {
         self.after(down_ms, Event::Start { instance: index });
     }
 
+    /// `SIGTERM`, and after a while a new start.
+    pub(crate) fn end(&mut self, index: usize, down_ms: u64) {
+        let life = self.instances[index].life;
+        self.kill(index, down_ms);
+        if let Some((redis, life)) = self.redis.as_mut().zip(life) {
+            redis.release(life);
+        }
+    }
+
     /// `SIGSTOP`.
     pub(crate) fn stop(&mut self, index: usize) {
         if self.instances[index].is_running() {
@@ -206,7 +219,11 @@ impl World {
         let clock = instance.clock(now);
         let (Some(life), Some(lease)) = (instance.life, &mut instance.lease) else { return };
         if let Some(order) = lease.poll_order(clock) {
-            let carries = matches!(order, Order::Write { snapshot: Some(_), .. });
+            let carries = match order {
+                Order::Look { is_brought, .. } => is_brought,
+                Order::Acquire { .. } => false,
+                Order::Write { snapshot, .. } => snapshot.is_some(),
+            };
             let snapshot = instance.latest.clone().filter(|_| carries);
             return self.call(index, life, order, snapshot);
         }
@@ -236,6 +253,9 @@ impl World {
     }
 
     fn way_to_redis_ms(&mut self) -> u64 {
+        if self.redis.as_ref().is_some_and(|redis| redis.state == RedisState::Slow) {
+            return self.between(30, 125);
+        }
         let most = if self.rng.random_bool(0.02) { 20 } else { 3 };
         self.between(0, most)
     }
@@ -247,7 +267,7 @@ impl World {
             RedisState::Mute => {}
             RedisState::Stalls => redis.waiting.push(call.clone()),
             RedisState::Refuses => self.answer(call, Answer::Error),
-            RedisState::Up | RedisState::ReadOnly => self.execute(call),
+            RedisState::Up | RedisState::Slow | RedisState::ReadOnly => self.execute(call),
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum RedisState {
     Mute,
     /// Busy: what comes waits, and is done in order afterwards.
     Stalls,
+    /// Each way to it takes long, and some calls longer than they may.
+    Slow,
     /// A replica, or a full disk or memory: writes are answered with an error.
     ReadOnly,
 }
@@ -128,7 +130,10 @@ impl Redis {
         let time_ms = self.time_ms(now);
         self.keys.lease.take_if(|lease| lease.lapses_at <= time_ms);
         match call.order {
-            Order::Look { seen_epoch, held } => {
+            Order::Look { seen_epoch, held, .. } => {
+                if self.keys.snapshot.is_none() {
+                    self.keys.snapshot.clone_from(&call.snapshot);
+                }
                 (self.look(call.me, seen_epoch, held), Done::Nothing)
             }
             Order::Acquire { ttl_ms, seen_epoch } => {
@@ -152,7 +157,9 @@ impl Redis {
         };
         let snapshot = self.keys.snapshot.clone().filter(|snapshot| snapshot.version > held);
         let version = snapshot.as_ref().map(|snapshot| snapshot.version);
-        Answer::Looked(Look { holder, fence_epoch: self.fence(), snapshot: version }, snapshot)
+        let is_bare = self.keys.snapshot.is_none();
+        let look = Look { holder, fence_epoch: self.fence(), snapshot: version, is_bare };
+        Answer::Looked(look, snapshot)
     }
 
     fn acquire(&mut self, time_ms: u64, me: u64, ttl_ms: u64, seen_epoch: u64) -> (Answer, Done) {
@@ -170,27 +177,31 @@ impl Redis {
 
     fn write(&mut self, time_ms: u64, call: &Call, epoch: u64, ttl_ms: u64) -> (Answer, Done) {
         let is_fenced = self.mutation != Some(Mutation::WritesAreNotFenced);
-        if let Some(refusal) = self.refusal(call.me, epoch).filter(|_| is_fenced) {
+        if let Some(refusal) = self.refusal(call, epoch).filter(|_| is_fenced) {
             return (Answer::Wrote(Wrote::Refused(refusal)), Done::Nothing);
         }
         self.keys.lease = Some(LeaseKey { owner: call.me, epoch, lapses_at: time_ms + ttl_ms });
-        let mut done = Done::Nothing;
-        if let Some(snapshot) = &call.snapshot {
-            let stored = self.keys.snapshot.as_ref().map(|stored| stored.version);
-            if !is_fenced || stored.is_none_or(|stored| stored < snapshot.version) {
-                self.keys.snapshot = Some(snapshot.clone());
-                done = Done::Stored { version: snapshot.version };
-            }
-        }
-        (Answer::Wrote(Wrote::Done), done)
+        let Some(snapshot) = &call.snapshot else {
+            return (Answer::Wrote(Wrote::Done), Done::Nothing);
+        };
+        self.keys.snapshot = Some(snapshot.clone());
+        (Answer::Wrote(Wrote::Done), Done::Stored { version: snapshot.version })
     }
 
-    fn refusal(&self, me: u64, epoch: u64) -> Option<Refusal> {
+    fn refusal(&self, call: &Call, epoch: u64) -> Option<Refusal> {
         let Some(lease) = &self.keys.lease else { return Some(Refusal::Absent) };
-        if lease.owner != me {
+        if lease.owner != call.me {
             return Some(Refusal::Foreign { epoch: lease.epoch });
         }
         let highest = lease.epoch.max(self.fence());
-        (highest != epoch).then_some(Refusal::Fenced { epoch: highest })
+        let (new, stored) = (call.snapshot.as_ref(), self.keys.snapshot.as_ref());
+        let is_overtaken =
+            new.zip(stored).is_some_and(|(new, stored)| stored.version > new.version);
+        (highest != epoch || is_overtaken).then_some(Refusal::Fenced { epoch: highest })
+    }
+
+    /// Gives the lease back, if it is `me`'s.
+    pub(crate) fn release(&mut self, me: u64) {
+        self.keys.lease.take_if(|lease| lease.owner == me);
     }
 }

@@ -22,9 +22,16 @@ local function lease()
   return owner, whole(epoch)
 end
 
+local HEAD_LEN_MAX = 256
+
+local function is_bare()
+  return redis.call('EXISTS', KEYS[3]) == 0
+end
+
 -- Of every schema it begins: schema epoch seq.
 local function head()
   if redis.call('TYPE', KEYS[3]).ok ~= 'hash' then return '' end
+  if redis.call('HSTRLEN', KEYS[3], 'head') > HEAD_LEN_MAX then return '' end
   return redis.call('HGET', KEYS[3], 'head') or ''
 end
 
@@ -32,6 +39,11 @@ local function body(len_max)
   if redis.call('TYPE', KEYS[3]).ok ~= 'hash' then return '' end
   if redis.call('HSTRLEN', KEYS[3], 'body') > len_max then return '' end
   return redis.call('HGET', KEYS[3], 'body') or ''
+end
+
+local function store(head, body)
+  redis.call('DEL', KEYS[3]) -- whatever it is
+  redis.call('HSET', KEYS[3], 'head', head, 'body', body)
 end
 
 local function snapshot_version()

@@ -10,8 +10,7 @@ if ARGV[4] then
   -- Either this call was overtaken by a later one, and nobody waits for its answer; or the stored
   -- one is none of mine, and it takes a higher epoch to replace it.
   if stored_epoch == epoch and stored_seq > whole(ARGV[6]) then return answer('fenced') end
-  redis.call('DEL', KEYS[3]) -- whatever it is
-  redis.call('HSET', KEYS[3], 'head', ARGV[4], 'body', ARGV[5])
+  store(ARGV[4], ARGV[5])
 end
 raise_fence(epoch)
 redis.call('PEXPIRE', KEYS[1], ttl_ms)
