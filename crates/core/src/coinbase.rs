@@ -83,6 +83,7 @@ impl Coinbase {
         self.last_failure = None;
         if self.is_old_answer(quotes.clone()) {
             self.repeats_itself = true;
+            quotes.for_each(|(index, quote)| self.remember_again(index, quote));
             return false;
         }
         for (index, quote) in quotes {
@@ -102,24 +103,35 @@ impl Coinbase {
         !self.repeats_itself
     }
 
-    /// Whether it says of every product what an earlier answer said, price and volume, and something
-    /// else has been said of each since: one of several backends has stopped. One product may
-    /// come back by chance, and a few basis points are no matter.
+    /// Whether it says, of every product of which it says something else than the answer before it,
+    /// what an earlier answer said, price and volume: one of several backends has stopped. One
+    /// product may come back by chance, the volume does not move with every trade, and a few basis
+    /// points are no matter.
     fn is_old_answer<'a>(&self, quotes: impl Iterator<Item = (usize, &'a Quote)>) -> bool {
-        let (mut products, mut is_far) = (0, false);
+        let (mut changed, mut is_far) = (0, false);
         for (index, quote) in quotes {
             let Some(entry) = self.listings.get(index) else { return false };
             let said = (quote.price, quote.volume_24h);
-            let Some((last, _)) = entry.last_said.filter(|&last| last != said) else {
-                return false;
-            };
+            let Some((last, _)) = entry.last_said else { return false };
+            if entry.last_said == Some(said) {
+                continue;
+            }
             if quote.volume_24h.is_none() || !entry.superseded.contains(&said) {
                 return false;
             }
-            products += 1;
+            changed += 1;
             is_far |= !quote.price.is_within_bp(last, OLD_ANSWER_BP);
         }
-        products > 1 && is_far
+        changed > 1 && is_far
+    }
+
+    /// What is said again and again is not to be forgotten for all the news in between.
+    fn remember_again(&mut self, index: usize, quote: &Quote) {
+        let Some(entry) = self.listings.get_mut(index) else { return };
+        let said = (quote.price, quote.volume_24h);
+        let place = entry.superseded.iter().position(|before| *before == said);
+        let again = place.and_then(|place| entry.superseded.remove(place));
+        entry.superseded.extend(again);
     }
 
     pub(crate) fn on_quote(

@@ -80,6 +80,46 @@ fn once_one_came_again_only_news_is_believed() {
 }
 
 #[test]
+fn every_other_answer_may_be_old_for_as_long_as_it_likes() {
+    // Kraken is silent, for five minutes; the answers in between move both prices, or one.
+    for both_move in [true, false] {
+        let mut feed = coinbase_alone();
+        for second in 1..150 {
+            let eth =
+                if both_move { format!("{}.5", 100 + second % 7) } else { "103.00".to_owned() };
+            let btc = format!("{}.0", 10_300 + second);
+            feed.answers(&btc, &eth, 1 + second);
+            assert_eq!(feed.price("BTC"), btc, "{second}");
+            feed.answers("10000.0", "100.00", 1);
+            assert!(feed.price("BTC") == btc && !feed.is_stale("BTC"), "{second}");
+        }
+    }
+}
+
+#[test]
+fn a_product_without_a_trade_makes_no_old_answer_new() {
+    for trades in [2, 1] {
+        let names = ["BTC", "ETH", "SOL"];
+        let mut feed = Feed::new(&[("BTC", "10000.0"), ("ETH", "100.00"), ("SOL", "10.00")]);
+        let mut answers = |moved: bool| {
+            for (nth, name) in names.iter().enumerate() {
+                let has_traded = moved && nth < trades;
+                let price = ["10000.0", "100.00", "10.00", "10300.0", "103.00"]
+                    [nth + if has_traded { 3 } else { 0 }];
+                feed.coinbase.prices.insert(symbol(name), price.to_owned());
+            }
+            feed.coinbase.volume = 0;
+            feed.poll();
+            feed.run_ms(1_000);
+            feed.price("BTC")
+        };
+        assert_eq!([answers(false), answers(true)], ["10000.0", "10300.0"]);
+        // One product alone may come back by chance.
+        assert_eq!(answers(false), if trades == 2 { "10300.0" } else { "10000.0" });
+    }
+}
+
+#[test]
 fn prices_that_bounce_are_no_old_answer() {
     // One product alone comes back; both do, by no more than 25 bp; both do, with other volumes.
     for (btc, eth, volume) in
