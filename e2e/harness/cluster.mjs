@@ -14,26 +14,40 @@ const NEWS_LIMIT_MS = 10_000;
 
 /**
  * Starts them. `count` origins; `redis`: one that is there already, or whose address is taken;
- * `env`: further variables of each origin. Waits until one of them leads and all serve fresh prices,
- * and probes the edge from then on; not with `isCold`.
+ * `env`: further variables of each origin; `program`: another one. Waits until one of them leads and
+ * all serve fresh prices, and probes the edge from then on; not with `isCold`. With `areAllProbed` each
+ * origin is probed too: for tests in which all stay up.
  */
-export async function startCluster(t, { count = 3, redis, address = redis, isCold = false, env } = {}) {
+export async function startCluster(t, { count = 3, redis, address = redis, isCold = false, areAllProbed = false, env, program } = {}) {
   redis ??= await startRedis(t);
   const market = await startMarket(t);
   const url = (address ?? redis).url;
   const shared = { PRICECAST_STORE: 'redis', PRICECAST_REDIS__URL: url, ...env };
-  const origins = await Promise.all(Array.from({ length: count }, () => startColdOrigin(t, market, shared)));
+  const origins = await Promise.all(Array.from({ length: count }, () => startColdOrigin(t, market, shared, program)));
   const cluster = new Cluster(t, market, redis, origins);
   if (!isCold) await cluster.settle();
+  if (areAllProbed) cluster.probe(...origins);
   return cluster;
 }
 
 class Cluster {
   #t;
+  /** That of the edge first. */
+  probes = [];
 
   constructor(t, market, redis, origins) {
     this.#t = t;
     Object.assign(this, { market, redis, origins });
+  }
+
+  /** Probes them from now on; they have to stay up. */
+  probe(...servers) {
+    this.probes.push(...servers.map((server) => startProbe(this.#t, server)));
+  }
+
+  /** What the edge answered last. */
+  get last() {
+    return this.probes[0].last;
   }
 
   /** Waits until one leads and all serve fresh prices; starts the edge and its probe. */
@@ -43,9 +57,8 @@ class Cluster {
       const told = await Promise.all(this.origins.map((origin) => origin.ready()));
       return told.every(({ status }) => status === 'ready');
     });
-    this.edge ??= await startEdge(this.#t, { origins: this.origins });
-    this.probe ??= startProbe(this.#t, this.edge);
-    await until('the edge serves live prices', START_LIMIT_MS, () => this.probe.last?.body.mode === 'live');
+    if (!this.edge) this.probe((this.edge = await startEdge(this.#t, { origins: this.origins })));
+    await until('the edge serves live prices', START_LIMIT_MS, () => this.last?.body.mode === 'live');
     return leader;
   }
 
@@ -72,11 +85,14 @@ class Cluster {
     return this.origins.filter((origin) => origin !== leader);
   }
 
-  /** How long after `at` one of `origins` was first seen to serve a price confirmed since, in ms. */
-  async untilNews(origins, at) {
+  /**
+   * How long after `at` one of `origins` was first seen to serve a price confirmed since, in ms; `after`: from
+   * whoever leads under a later epoch than that.
+   */
+  async untilNews(origins, at, { after = 0 } = {}) {
     const seenAt = await until('a price confirmed since', NEWS_LIMIT_MS, async () => {
       const answers = await Promise.all(origins.map((origin) => origin.ask()));
-      return answers.find((answer) => newest(answer) > at)?.receivedAt;
+      return answers.find((answer) => newest(answer) > at && json(answer).epoch > after)?.receivedAt;
     });
     return seenAt - at;
   }

@@ -334,6 +334,7 @@ export const matrix = [
       'node e2e/faults/process.test.mjs > SIGTERM costs no request that was accepted, and a restart costs the edge not one answer',
       'rust pricecast-origin::restart a_request_under_way_is_finished_before_the_end_and_a_slow_one_cut_off',
       'node e2e/faults/redis-leader.test.mjs > a leader told to go gives the lease back, and no request fails',
+      'rust pricecast-core::simulation a_leader_told_to_go_gives_the_lease_back_and_is_replaced_within_the_grace_and_a_little',
     ],
   },
   {
@@ -344,6 +345,7 @@ export const matrix = [
     tests: [
       'node e2e/faults/process.test.mjs > whichever task panics, it is started again, counted and told, and no client notices',
       'node e2e/faults/process.test.mjs > an adapter that panics again and again is tried ever more slowly, and the other source serves',
+      'node e2e/faults/redis-leader.test.mjs > a leader whose part in the election panics again and again leaves the exchanges alone at once',
       'rust pricecast-origin::faults_process whichever_task_panics_prices_stay_true_in_order_and_are_live_again',
       'rust pricecast-origin::faults_process while_the_kraken_adapter_is_gone_coinbase_serves',
       'rust pricecast-origin supervise::tests::one_that_always_fails_is_tried_for_ever_and_ever_more_slowly',
@@ -406,17 +408,22 @@ export const matrix = [
     row: 36,
     group: 'Redis',
     fault: 'Redis not there at first, gone later, back empty',
-    expected: 'nobody ingests before Redis was there; a leader goes on from memory; back empty, it is taught the epochs anew',
+    expected: 'nobody ingests before Redis was there; a leader goes on from memory; back empty, it is taught epochs and prices anew',
     tests: [
+      'node e2e/faults/redis-server.test.mjs > what one of two knows is not lost when the other comes back without its disk to an emptied Redis',
+      'rust pricecast-core::simulation a_leader_lost_with_its_disk_learns_from_the_others_what_the_emptied_redis_cannot_tell',
+      'rust pricecast-origin::redis_store what_a_follower_brings_is_stored_only_where_there_is_nothing',
       'node e2e/faults/redis-server.test.mjs > without Redis nobody ingests before it is there, the leader goes on when it dies, and empty it is taught what was',
     ],
   },
   {
     row: 37,
     group: 'Redis',
-    fault: 'Redis hangs for 5 s',
+    fault: 'Redis hangs for 5 s, or takes 60 to 250 ms to answer',
     expected: 'calls are given up after 200 ms; prices come from memory; the leader stays',
     tests: [
+      'node e2e/faults/redis-server.test.mjs > a Redis that answers ever more slowly, and some calls too late, costs no answer and no order',
+      'rust pricecast-core::simulation a_redis_that_is_down_slow_or_read_only_changes_nobody',
       'node e2e/faults/redis-server.test.mjs > a Redis that hangs for five seconds costs no leader and no answer',
       'rust pricecast-origin::redis_store a_call_that_is_not_answered_is_given_up_in_time_and_the_next_has_a_new_connection',
     ],
@@ -467,6 +474,7 @@ export const matrix = [
     tests: [
       'node e2e/faults/redis-snapshot.test.mjs > a damaged snapshot is refused whatever is wrong with it, and what is in memory stays',
       'rust pricecast-origin::redis_store what_others_have_put_into_our_keys_counts_as_not_being_there',
+      'rust pricecast-origin::redis_store a_head_longer_than_any_of_ours_is_none',
     ],
   },
   {
