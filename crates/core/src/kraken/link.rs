@@ -33,6 +33,8 @@ pub(super) struct Link {
     stalled_until: UnixMillis,
     /// How long it was.
     stalled_ms: u64,
+    /// What the last frame would prove if that stall is found to be the way's.
+    withheld: Option<UnixMillis>,
     /// The longest round trip of the pings answered since the last ticker or heartbeat.
     round_trip_ms: u64,
     /// When the last ticker or heartbeat frame of this connection arrived.
@@ -55,6 +57,7 @@ impl Link {
             said_since: UnixMillis::default(),
             stalled_until: UnixMillis::default(),
             stalled_ms: 0,
+            withheld: None,
             round_trip_ms: 0,
             heard_at: None,
             proved_at: None,
@@ -68,6 +71,7 @@ impl Link {
         self.said_since = at;
         self.system = None;
         self.round_trip_ms = 0;
+        self.withheld = None;
         self.heard_at = None;
         self.proved_at = None;
     }
@@ -80,6 +84,7 @@ impl Link {
 
     /// Returns what it was before.
     pub(super) fn on_system(&mut self, system: SystemStatus) -> Option<SystemStatus> {
+        self.withheld = self.withheld.filter(|_| system == SystemStatus::Online);
         self.system.replace(system)
     }
 
@@ -90,6 +95,9 @@ impl Link {
         self.round_trip_ms = self.round_trip_ms.max(round_trip_ms);
         if sent_at < self.stalled_until && !is_stall(self.stalled_ms, round_trip_ms) {
             self.stalled_until = UnixMillis::default();
+            if let (Some(proves), Some(heard_at)) = (self.withheld.take(), self.heard_at) {
+                self.prove(heard_at, proves);
+            }
         }
     }
 
@@ -104,13 +112,20 @@ impl Link {
             self.stalled_until = at;
             self.stalled_ms = gap_ms;
         }
+        let proves = self.said_since.min(at);
         if self.said_since < self.stalled_until {
-            return;
+            self.withheld = Some(proves);
+        } else {
+            self.withheld = None;
+            self.prove(at, proves);
         }
+    }
+
+    /// The frame that arrived `at` that moment proves what rides for an earlier one.
+    fn prove(&mut self, at: UnixMillis, proves: UnixMillis) {
         if self.last_update.is_none_or(|last| at.ms_since(last) >= KRAKEN_DEADLINE_MS) {
             self.unbroken_since = at;
         }
-        let proves = self.said_since.min(at);
         self.proved_at = Some(proves);
         self.last_update = Some(proves);
     }
@@ -122,6 +137,10 @@ impl Link {
     /// Since when it has been connected, if its engine is online now.
     pub(super) fn online_since(&self) -> Option<UnixMillis> {
         self.connected_at.filter(|_| self.is_online())
+    }
+
+    pub(super) fn is_heard_within(&self, now: UnixMillis, ms: u64) -> bool {
+        self.heard_at.is_some_and(|at| now.ms_since(at) <= ms)
     }
 
     pub(super) const fn proved_at(&self) -> Option<UnixMillis> {

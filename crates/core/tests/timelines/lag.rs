@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::VecDeque;
+
 use pricecast_core::{KrakenEvent, Source, SourceReason, UnixMillis};
 
 use crate::support::{self, FIVE, Feed, all_from, both, symbol};
@@ -164,6 +166,32 @@ fn a_gap_that_the_way_made_as_a_late_pong_shows_is_no_stall_of_the_exchange() {
             feed.kraken(KrakenEvent::Heartbeat);
             let is_believed = confirmed_at(&mut feed, "BTC") > heard_at;
             assert_eq!(is_believed, !is_stall, "{round_trip_ms} ms, first: {pong_is_first}");
+        }
+    }
+}
+
+#[test]
+fn a_delay_that_sets_in_and_stays_costs_no_failover_though_only_heartbeats_come() {
+    for delay_ms in [600, 800] {
+        for sets_in_ms in (5_000..6_000).step_by(20) {
+            let mut feed = both();
+            feed.kraken.is_up = false;
+            feed.kraken_lag_ms = None;
+            let began_ms = feed.now_ms;
+            let mut under_way = VecDeque::new();
+            for ms in (0..15_000).step_by(10) {
+                let delay_ms = if ms < sets_in_ms { 50 } else { delay_ms };
+                let pong = KrakenEvent::Pong { sent_at: feed.now() };
+                let heartbeat = KrakenEvent::Heartbeat;
+                let sent = [(ms % 500 == 0, pong), (ms % 1_000 == 250, heartbeat)];
+                let sent = sent.into_iter().filter_map(|(is_due, frame)| is_due.then_some(frame));
+                under_way.extend(sent.map(|frame| (began_ms + ms + delay_ms, frame)));
+                while under_way.front().is_some_and(|&(at_ms, _)| at_ms <= feed.now_ms) {
+                    feed.kraken(under_way.pop_front().unwrap().1);
+                }
+                feed.run_ms(10);
+            }
+            assert_eq!(feed.saw("failover"), 0, "{delay_ms} ms from {sets_in_ms} ms on");
         }
     }
 }
