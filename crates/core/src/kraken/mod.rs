@@ -24,6 +24,9 @@ use crate::transition::Transition;
 
 /// Own silence after which a price that moved elsewhere is suspected frozen.
 const FROZEN_AFTER_MS: u64 = 10_000;
+/// What is merely quiet is asked for this soon after a frame: the proof that has to last until the
+/// snapshot comes is young then, be the way as long as it may.
+const ASK_WITHIN_MS: u64 = 200;
 /// Those due this soon join the batch.
 const QUIET_BATCH_MS: u64 = 2_000;
 /// A resubscribed symbol must send its snapshot within this.
@@ -255,9 +258,13 @@ impl Kraken {
         for index in 0..self.listings.len() {
             upkeep.reconnect |= self.escalates(index, now);
         }
+        let is_heard = self.link.is_heard_within(now, ASK_WITHIN_MS);
         let is_due = |entry: &KrakenListing, within_ms: u64| {
+            let is_urgent = entry.is_suspected || entry.needs_proof;
             entry.listing.refused_since.is_none()
-                && (renew_all || entry.is_due_for_resubscribe(connected_at, now.plus_ms(within_ms)))
+                && (renew_all
+                    || (is_heard || is_urgent)
+                        && entry.is_due_for_resubscribe(connected_at, now.plus_ms(within_ms)))
         };
         let batch_ms =
             if self.listings.iter().any(|entry| is_due(entry, 0)) { QUIET_BATCH_MS } else { 0 };

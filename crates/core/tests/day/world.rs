@@ -116,6 +116,8 @@ pub(crate) struct World {
     said: [String; COINS.len()],
     kraken_sent_at_ms: u64,
     delivered_at_ms: u64,
+    /// A longer way from Kraken: by how much, and until when.
+    detour: (u64, u64),
     cached: Option<(u64, Vec<(String, String)>)>,
     aggregator: Aggregator,
     publisher: Publisher,
@@ -126,6 +128,7 @@ pub(crate) struct World {
     pub(crate) transitions: Vec<(u64, Transition)>,
     pub(crate) actions: Vec<(u64, Action)>,
     pub(crate) frames: u64,
+    pub(crate) detours: u64,
     last_word_ms: [u64; 2],
 }
 
@@ -167,6 +170,7 @@ impl World {
             said: Default::default(),
             kraken_sent_at_ms: 0,
             delivered_at_ms: 0,
+            detour: (0, 0),
             cached: None,
             aggregator: Aggregator::new(FeedConfig {
                 symbols: (0..COINS.len()).map(symbol).collect(),
@@ -180,6 +184,7 @@ impl World {
             transitions: vec![],
             actions: vec![],
             frames: 0,
+            detours: 0,
             last_word_ms: [0; 2],
         };
         world.begin();
@@ -261,16 +266,22 @@ impl World {
         self.send(KrakenSays::Tick { index, price, is_snapshot });
     }
 
-    /// In order; now and then the way is slow.
+    /// In order; now and then the way is slow, for one frame or for minutes.
     fn send(&mut self, says: KrakenSays) {
         if self.faults.kraken_is_silent {
             return;
         }
         let is_slow = self.rng.random_bool(0.000_2);
         let ms =
-            if is_slow { self.rng.random_range(100..600) } else { self.rng.random_range(5..60) };
+            if is_slow { self.rng.random_range(100..800) } else { self.rng.random_range(5..60) };
+        let ms = if self.is_detoured() { ms.max(self.detour.0) } else { ms };
         self.delivered_at_ms = self.delivered_at_ms.max(self.now_ms + ms);
         self.after(self.delivered_at_ms - self.now_ms, Event::Frame(says));
+    }
+
+    /// Whether the way from Kraken is longer than usual.
+    pub(crate) fn is_detoured(&self) -> bool {
+        self.now_ms < self.detour.1
     }
 
     /// About every second, in the absence of prices.
@@ -283,6 +294,12 @@ impl World {
     }
 
     fn ping(&mut self) {
+        if !self.is_detoured() && self.rng.random_bool(0.000_3) {
+            let (ms, lasts_ms) = (100..800, 10_000..300_000);
+            let until_ms = self.now_ms + self.rng.random_range(lasts_ms);
+            self.detour = (self.rng.random_range(ms), until_ms);
+            self.detours += 1;
+        }
         self.send(KrakenSays::Pong { sent_at_ms: self.now_ms });
         self.after(PING_EVERY_MS, Event::Ping);
     }
