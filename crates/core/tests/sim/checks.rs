@@ -1,6 +1,7 @@
 //! The six promises, checked against what the world knows, not against our own stamps.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pricecast_core::{PricePoint, Snapshot, Source, UnixMillis, Version};
 
@@ -13,7 +14,7 @@ const FRESH_FOR_MS: u64 = 5_000;
 /// An answer may sit in a cache downstream for this long.
 pub(crate) const HOLD_MS: u64 = 1_000;
 /// A frozen symbol may be further away than this, and as much more as the venues are apart at that
-/// moment, for the other venue is all the feed can see …
+/// moment and were when it froze, for the other venue's own moves are all the feed can see …
 const FROZEN_BP: i64 = 25;
 /// … only for this long.
 const FROZEN_FOR_MS: u64 = 15_000;
@@ -64,6 +65,8 @@ pub(crate) struct Checks {
     pub(crate) back_ms_max: Option<u64>,
     evictions: u64,
     pub(crate) answers: u64,
+    /// All of them: when, where, what, and how it was flagged.
+    told: DefaultHasher,
     pub(crate) fresh_prices: u64,
     pub(crate) flagged_prices: u64,
     /// Of them, those that clients of the edge have seen.
@@ -95,6 +98,7 @@ impl Checks {
             back_ms_max: None,
             evictions: 0,
             answers: 0,
+            told: DefaultHasher::new(),
             fresh_prices: 0,
             flagged_prices: 0,
             flagged_at_edge: 0,
@@ -118,6 +122,11 @@ impl Checks {
         }
     }
 
+    /// A number that another timeline's answers would not have.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.told.finish()
+    }
+
     fn index(&self, place: Place) -> usize {
         match place {
             Place::Isolate(index) => index,
@@ -135,6 +144,7 @@ impl Checks {
     ) -> Result<(), String> {
         self.answers += 1;
         let (index, version) = (self.index(place), snapshot.version);
+        (now, index, version.epoch, version.seq).hash(&mut self.told);
         let shown = self.shown[index].replace(version);
         let stale_for_ms = now - self.fresh_at[index];
         let may_roll_back = matches!(place, Place::Isolate(_)) && stale_for_ms >= ROLLBACK_AFTER_MS;
@@ -167,6 +177,7 @@ impl Checks {
             Source::Coinbase => (&coinbase[index], &kraken[index]),
         };
         let price = hundredths(&point.price.to_string());
+        (price, source.as_str(), point.confirmed_at.as_ms(), is_stale).hash(&mut self.told);
         let Some(last_had) = path.last_had(price, now) else {
             return Err(format!("{name} {price} was never {source}'s price"));
         };
@@ -179,10 +190,12 @@ impl Checks {
         self.fresh_prices += 1;
         self.fallback_prices += u64::from(source == Source::Coinbase);
         let left_ms = (now + HOLD_MS).saturating_sub(last_had);
-        if source == Source::Kraken && self.is_frozen(index, now) {
+        if source == Source::Kraken
+            && let Some(since) = self.frozen_since(index, now)
+        {
             if self.can_compare(now) {
-                let off_bp =
-                    path.closest_bp(price, other, (now.saturating_sub(FROZEN_FOR_MS), now));
+                let window = (now.saturating_sub(FROZEN_FOR_MS), now);
+                let off_bp = path.closest_bp(price, other, window) - path.apart_bp(other, since);
                 ensure!(off_bp <= FROZEN_BP, "frozen {name} shown fresh {off_bp} bp off for 15 s");
             }
         } else if last_had != now {
@@ -197,10 +210,11 @@ impl Checks {
     }
 
     /// What a symbol's freeze has made of its copies may live on for a while.
-    fn is_frozen(&self, index: usize, now: u64) -> bool {
-        self.frozen.get(&index).is_some_and(|(since, until)| {
+    fn frozen_since(&self, index: usize, now: u64) -> Option<u64> {
+        let is_it = |(since, until): &&(u64, Option<u64>)| {
             now >= *since && until.is_none_or(|until| now < until + FRESH_FOR_MS)
-        })
+        };
+        self.frozen.get(&index).filter(is_it).map(|&(since, _)| since)
     }
 
     /// Promise 4: only where nothing was ever known.

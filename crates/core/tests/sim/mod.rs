@@ -227,7 +227,12 @@ impl World {
     /// Notes what is wrong.
     pub(crate) fn judge(&mut self, verdict: Result<(), String>) {
         if let Err(told) = verdict {
-            let told = format!("seed {}, {} ms: {told}", self.seed, self.now);
+            // `make sim SEED` plays what `Random` does; another timeline is of its test alone.
+            let of = match self.setting.troubles {
+                Troubles::Random => String::new(),
+                troubles => format!(" of this test alone, {troubles:?}"),
+            };
+            let told = format!("seed {}{of}, {} ms: {told}", self.seed, self.now);
             self.violation.get_or_insert(told);
         }
     }

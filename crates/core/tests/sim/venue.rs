@@ -46,12 +46,18 @@ impl Path {
         let since = |path: &Self| path.changes.partition_point(|&(at, _)| at < from);
         let changed = [self, other].into_iter().flat_map(|path| &path.changes[since(path)..]);
         let moments = changed.map(|&(at, _)| at).filter(|&at| at <= now).chain([from, now]);
-        let further_bp = |at| {
-            let (own, other) = (self.at(at), other.at(at));
-            ((own - price).abs() - (own - other).abs()) * 10_000 / own.max(1)
-        };
+        let further_bp = |at| bp(self.at(at), price) - self.apart_bp(other, at);
         moments.map(further_bp).min().unwrap_or(0)
     }
+
+    /// How far apart two venues were.
+    pub(crate) fn apart_bp(&self, other: &Self, at: u64) -> i64 {
+        bp(self.at(at), other.at(at))
+    }
+}
+
+fn bp(price: i64, other: i64) -> i64 {
+    (price - other).abs() * 10_000 / price.max(1)
 }
 
 /// A price in hundredths as the exchange writes it.
