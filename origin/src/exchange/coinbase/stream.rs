@@ -50,7 +50,8 @@ impl CoinbasePoller {
         if self.tell(self.clock.now(), CoinbaseEvent::BreakerOpen(false)).await.is_err() {
             return;
         }
-        let mut told = "ok";
+        // The failures told of since the last success.
+        let mut told = Vec::new();
         loop {
             let any_source_live = *self.any_source_live.borrow();
             let ask = match schedule.next(self.clock.now(), any_source_live) {
@@ -67,8 +68,11 @@ impl CoinbasePoller {
             let outcome = fetched.as_str();
             let latency_ms = at.ms_since(sent_at);
             debug!(source = "coinbase", outcome, latency_ms, "coinbase: {outcome}");
-            // Once per change: while it lasts, the counters tell how often.
-            if std::mem::replace(&mut told, outcome) != outcome && outcome != "ok" {
+            // Each once: while they last, the counters tell how often.
+            if outcome == "ok" {
+                told.clear();
+            } else if !told.contains(&outcome) {
+                told.push(outcome);
                 warn!(source = "coinbase", outcome, "ask Coinbase for prices: {outcome}");
             }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
