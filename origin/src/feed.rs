@@ -222,7 +222,7 @@ impl Life {
         };
         // Before any other life begins: one client per exchange, never two.
         adapters.shutdown().await;
-        supervisor.metrics.divergences(std::iter::empty());
+        supervisor.metrics.feed_ended();
         if let Err(panic) = end {
             resume_unwind(panic);
         }

@@ -101,6 +101,8 @@ impl Ingest {
             self.publish(now, mandate.epoch);
         }
         self.metrics.divergences(self.aggregator.divergences(now));
+        let of = |source| self.aggregator.confirmations(source).map(move |(s, at)| (s, source, at));
+        self.metrics.confirmations(Source::ALL.into_iter().flat_map(of));
         self.metrics.event_queue(self.events.len());
         let is_live = self.aggregator.any_source_live(now);
         self.any_source_live
@@ -115,7 +117,7 @@ impl Ingest {
             if let Some(transition) = &transition {
                 self.note(transition);
             }
-            self.metrics.publication(&snapshot, now);
+            self.metrics.publication();
             self.store.publish(snapshot, now);
         }
     }

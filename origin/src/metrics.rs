@@ -1,17 +1,18 @@
 //! Every metric of the origin: name, unit, labels. Label values come from bounded enums whose
 //! `as_str` also feeds the log, or from the configured symbols.
 
+mod labels;
 mod redis;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use pricecast_core::{
     BreakerState, CoinbaseEvent, KrakenEvent, Snapshot, Source, SourceEvent, SourceStatus, Symbol,
     Transition, UnixMillis,
 };
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,68 +20,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::labels::{
+    OfKind, OfOutcome, OfPrice, OfReason, OfRefusal, OfRequest, OfResource, OfSource, OfStall,
+    OfSymbol, OfTask,
+};
 pub use self::redis::RedisMetrics;
 use crate::exchange::kraken::session::FrameKind;
 use crate::supervise::Task;
 use crate::watchdog::Stall;
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfSource {
-    source: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfKind {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfTask {
-    task: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfOutcome {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfReason {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfRefusal {
-    source: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfStall {
-    stall: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfSymbol {
-    symbol: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfResource {
-    resource: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfPrice {
-    symbol: String,
-    source: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfRequest {
-    resource: &'static str,
-    status: u16,
-}
 
 type Seconds = Gauge<f64, AtomicU64>;
 type Durations = Family<OfResource, Histogram, fn() -> Histogram>;
@@ -120,7 +67,11 @@ pub struct Metrics {
     divergence: Family<OfSymbol, Gauge>,
     /// As last seen; printed from here, so that a symbol that is not compared any more is gone.
     divergences: ArcSwap<Vec<(Symbol, u32)>>,
+    /// Likewise, while this instance ingests.
+    confirmations: ArcSwap<Vec<(Symbol, Source, UnixMillis)>>,
     event_queue: Gauge,
+    /// What is derived when printing is derived by one at a time.
+    printing: Mutex<()>,
 }
 
 impl Default for Metrics {
@@ -130,7 +81,9 @@ impl Default for Metrics {
             source_up: Family::default(),
             source_last_message: Family::default(),
             price_age: Family::default(),
-            end_to_end_age: Histogram::new([0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0]),
+            end_to_end_age: Histogram::new([
+                0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0, 60.0,
+            ]),
             transitions: Family::default(),
             failovers: Counter::default(),
             publications: Counter::default(),
@@ -153,7 +106,9 @@ impl Default for Metrics {
             runtime_stalls: Family::default(),
             divergence: Family::default(),
             divergences: ArcSwap::default(),
+            confirmations: ArcSwap::default(),
             event_queue: Gauge::default(),
+            printing: Mutex::default(),
         };
         // Told from the start, so that the first failure is seen as an increase.
         for task in Task::ALL {
@@ -181,9 +136,9 @@ impl Metrics {
             source_up "source_up" "1 while the source is connected";
             source_last_message "source_last_message_timestamp_seconds"
                 "When the source last said anything that counts";
-            price_age "price_age_seconds" "Age of the published price, from its confirmation";
+            price_age "price_age_seconds" "Age of each source's price, from its confirmation";
             end_to_end_age "end_to_end_age_seconds"
-                "Age of the oldest price at each publication, from its confirmation";
+                "Age of the oldest price in each answer, from its confirmation";
             transitions "transitions" "Changes of state, by kind";
             failovers "failovers" "Symbols that went from Kraken to Coinbase";
             publications "publications" "Snapshots published";
@@ -199,7 +154,7 @@ impl Metrics {
                 "Quotes whose own time was missing or in the future";
             http_requests "http_requests" "Requests answered";
             http_duration "http_request_duration_seconds" "From the request's head to the answer";
-            http_connections "http_connections" "Connections open";
+            http_connections "http_connections" "Connections open, those to the metrics included";
             http_limited "http_limited" "Requests and connections refused by a limit, by reason";
             state_writes "state_writes" "Writes of the last known prices to state_dir";
             clock_ahead "clock_ahead_seconds"
@@ -284,9 +239,13 @@ impl Metrics {
         self.actions_dropped.inc();
     }
 
-    /// Notes a publication.
-    pub fn publication(&self, snapshot: &Snapshot, now: UnixMillis) {
+    /// Counts a publication.
+    pub fn publication(&self) {
         self.publications.inc();
+    }
+
+    /// Notes that `snapshot` is served at `now`, by whichever instance, however old it is.
+    pub fn served(&self, snapshot: &Snapshot, now: UnixMillis) {
         if let Some(oldest) = snapshot.prices.iter().map(|price| price.confirmed_at).min() {
             self.end_to_end_age.observe(seconds(now.ms_since(oldest)));
         }
@@ -298,9 +257,11 @@ impl Metrics {
         self.http_duration.get_or_create(&OfResource { resource }).observe(took_s);
     }
 
-    /// Tells how many connections are open.
-    pub fn http_connections(&self, change: i64) {
-        self.http_connections.inc_by(change);
+    /// Counts a connection until what is returned is dropped, whatever it dies of.
+    #[must_use]
+    pub fn http_connection(&self) -> impl Drop + use<> {
+        self.http_connections.inc();
+        Open(self.http_connections.clone())
     }
 
     /// Counts what a limit refused.
@@ -335,6 +296,19 @@ impl Metrics {
         self.divergences.store(Arc::new(apart.collect()));
     }
 
+    /// Tells when each source last confirmed each price.
+    pub fn confirmations(&self, all: impl Iterator<Item = (Symbol, Source, UnixMillis)>) {
+        self.confirmations.store(Arc::new(all.collect()));
+    }
+
+    /// The feed has ended: what it alone knows is not known any more.
+    pub fn feed_ended(&self) {
+        self.divergences(std::iter::empty());
+        self.confirmations(std::iter::empty());
+        self.event_queue(0);
+        self.breaker(BreakerState::Closed);
+    }
+
     /// Tells how many events wait for the writer.
     pub fn event_queue(&self, len: usize) {
         self.event_queue.set(i64::try_from(len).unwrap_or(i64::MAX));
@@ -344,36 +318,52 @@ impl Metrics {
     /// moment (ages, status) is derived here and not kept up to date in between.
     #[must_use]
     pub fn encode(&self, snapshot: Option<&Snapshot>, now: UnixMillis) -> String {
+        let _printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner);
         self.price_age.clear();
         self.divergence.clear();
         for (symbol, bps) in self.divergences.load().iter() {
             let labels = OfSymbol { symbol: symbol.to_string() };
             self.divergence.get_or_create(&labels).set(i64::from(*bps));
         }
-        if let Some(snapshot) = snapshot {
-            self.derive(snapshot, now);
-        }
+        self.derive_ages(snapshot, now);
+        self.derive_sources(snapshot, now);
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = text::encode(&mut text, &self.registry);
         text
     }
 
-    fn derive(&self, snapshot: &Snapshot, now: UnixMillis) {
-        for price in &snapshot.prices {
-            let labels =
-                OfPrice { symbol: price.symbol.to_string(), source: price.source.as_str() };
-            let age_ms = now.ms_since(price.confirmed_at);
-            self.price_age.get_or_create(&labels).set(seconds(age_ms));
+    /// Of both sources where this instance ingests, else of the one in service.
+    fn derive_ages(&self, snapshot: Option<&Snapshot>, now: UnixMillis) {
+        let in_service = snapshot.iter().flat_map(|snapshot| &snapshot.prices);
+        let in_service = in_service.map(|price| (price.symbol, price.source, price.confirmed_at));
+        let confirmations = self.confirmations.load();
+        for (symbol, source, confirmed_at) in in_service.chain(confirmations.iter().copied()) {
+            let labels = OfPrice { symbol: symbol.to_string(), source: source.as_str() };
+            let age_s = seconds(now.ms_since(confirmed_at));
+            self.price_age.get_or_create(&labels).set(age_s);
         }
+    }
+
+    /// Without a snapshot neither source has ever said anything.
+    fn derive_sources(&self, snapshot: Option<&Snapshot>, now: UnixMillis) {
         for source in Source::ALL {
-            let report = snapshot.sources.get(source);
+            let report = snapshot.map(|snapshot| snapshot.sources.get(source));
             let labels = OfSource { source: source.as_str() };
-            let is_up = report.status_at(now) == SourceStatus::Connected;
+            let is_up = report.is_some_and(|r| r.status_at(now) == SourceStatus::Connected);
             self.source_up.get_or_create(&labels).set(i64::from(is_up));
-            let last_ms = report.last_update.map_or(0, UnixMillis::as_ms);
-            self.source_last_message.get_or_create(&labels).set(seconds(last_ms));
+            let last = report.and_then(|report| report.last_update).unwrap_or_default();
+            self.source_last_message.get_or_create(&labels).set(seconds(last.as_ms()));
         }
+    }
+}
+
+/// One connection, counted.
+struct Open(Gauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

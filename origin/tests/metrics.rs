@@ -133,7 +133,8 @@ fn everything_told() -> String {
         sources: PerSource { kraken: report, coinbase: report },
         poll_after_ms: 2_500,
     };
-    metrics.publication(&snapshot, now);
+    metrics.publication();
+    metrics.served(&snapshot, now);
     metrics.encode(Some(&snapshot), now)
 }
 
@@ -158,4 +159,40 @@ fn a_symbol_that_is_not_compared_any_more_is_not_shown_as_if_it_were() {
     assert!(metrics.encode(None, now).lines().any(|told| told == line));
     metrics.divergences(std::iter::empty());
     assert!(!metrics.encode(None, now).contains("divergence_bps{"));
+}
+
+#[test]
+fn before_the_first_price_both_sources_are_down_and_not_merely_absent() {
+    let text = Metrics::default().encode(None, UnixMillis::from_ms(1_706_900_000_000));
+    for source in ["kraken", "coinbase"] {
+        let line = format!("pricecast_source_up{{source=\"{source}\"}} 0");
+        assert!(text.lines().any(|told| told == line), "{line}");
+    }
+}
+
+#[test]
+fn a_feed_that_has_ended_leaves_no_figure_of_its_own_behind() {
+    let metrics = Metrics::default();
+    let now = UnixMillis::from_ms(1_706_900_000_000);
+    let symbol = Symbol::parse("BTC").unwrap();
+    metrics.breaker(BreakerState::Open { since: now });
+    metrics.event_queue(3);
+    metrics.divergences([(symbol, 7)].into_iter());
+    metrics.confirmations([(symbol, Source::Coinbase, now.minus_ms(2_000))].into_iter());
+    let told = [
+        ("pricecast_breaker_state 2", "pricecast_breaker_state 0"),
+        ("pricecast_event_queue_length 3", "pricecast_event_queue_length 0"),
+        ("pricecast_divergence_bps{symbol=\"BTC\"} 7", ""),
+        ("pricecast_price_age_seconds{symbol=\"BTC\",source=\"coinbase\"} 2.0", ""),
+    ];
+    let text = metrics.encode(None, now);
+    for (before, _) in told {
+        assert!(text.lines().any(|line| line == before), "{before} in {text}");
+    }
+    metrics.feed_ended();
+    let text = metrics.encode(None, now);
+    for (before, after) in told {
+        assert!(text.lines().all(|line| line != before), "{before} in {text}");
+        assert!(after.is_empty() || text.lines().any(|line| line == after), "{after} in {text}");
+    }
 }

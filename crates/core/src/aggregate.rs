@@ -382,6 +382,12 @@ impl Aggregator {
         })
     }
 
+    /// When `source` last confirmed each price it has, whichever is served.
+    pub fn confirmations(&self, source: Source) -> impl Iterator<Item = (Symbol, UnixMillis)> {
+        let of = move |(index, &symbol)| Some((symbol, self.held(source, index)?.confirmed_at));
+        self.config.symbols.iter().enumerate().filter_map(of)
+    }
+
     fn held(&self, source: Source, index: usize) -> Option<Held> {
         match source {
             Source::Kraken => self.kraken.held(index),

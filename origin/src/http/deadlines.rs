@@ -61,6 +61,7 @@ impl<S> Deadlines<S> {
         }
         let is_overdue = |head: &mut Pin<Box<Sleep>>| head.as_mut().poll(context).is_ready();
         if self.head.as_mut().is_some_and(is_overdue) {
+            self.peer.note_too_slow();
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
@@ -78,6 +79,7 @@ impl<S> Deadlines<S> {
             self.write.as_mut().reset(Instant::now() + ANSWER_WITHIN);
         }
         if self.state == Writing::Waiting && self.write.as_mut().poll(context).is_ready() {
+            self.peer.note_too_slow();
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         write

@@ -25,6 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::HeaderMap;
 use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
@@ -99,7 +100,7 @@ impl Site {
         match called {
             Ok(Call { resource, verb: Verb::Options }) => (Label::Of(resource), Reply::preflight()),
             Ok(Call { resource, verb: Verb::Get | Verb::Head }) => {
-                let mut reply = self.represent(resource, request);
+                let mut reply = self.represent(resource, request.headers());
                 reply.body = place.held_by(reply.body);
                 (Label::Of(resource), reply)
             }
@@ -112,7 +113,7 @@ impl Site {
         match refusal {
             Refusal::Limited(limit) => {
                 self.metrics.http_limited(limit.as_str());
-                self.notice.refused(limit, self.clock.now());
+                self.notice.refused(limit, Instant::now());
                 reply
             }
             // Whoever has no secret has no business with a connection.
@@ -120,12 +121,13 @@ impl Site {
         }
     }
 
-    fn represent(&self, resource: Resource, request: &Request) -> Reply {
+    fn represent(&self, resource: Resource, headers: &HeaderMap) -> Reply {
         let now = self.clock.now();
         match resource {
             Resource::Prices => match self.store.at(now) {
                 Some(publication) => {
-                    prices::reply(&publication, request.headers(), self.common.client_max_age())
+                    self.metrics.served(publication.snapshot(), now);
+                    prices::reply(&publication, headers, self.common.client_max_age())
                 }
                 None => prices::no_data_yet(),
             },

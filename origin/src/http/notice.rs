@@ -1,24 +1,25 @@
 //! Tells the log that a limit refuses clients: once in a while, not once per client.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use pricecast_core::UnixMillis;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::limits::Limit;
 
 /// Until the same is told again.
-const TOLD_AGAIN_MS: u64 = 60_000;
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// When each limit was last told of, ms since the epoch.
+/// When each limit was last told of.
 #[derive(Debug, Default)]
 pub(super) struct Notice {
-    told_at_ms: [AtomicU64; Limit::ALL.len()],
+    told_at: Mutex<[Option<Instant>; Limit::ALL.len()]>,
 }
 
 impl Notice {
     /// Logs that `limit` has refused somebody, unless it was told a short while ago.
-    pub(super) fn refused(&self, limit: Limit, now: UnixMillis) {
+    pub(super) fn refused(&self, limit: Limit, now: Instant) {
         if !self.is_due(limit, now) {
             return;
         }
@@ -33,26 +34,36 @@ impl Notice {
         }
     }
 
-    fn is_due(&self, limit: Limit, now: UnixMillis) -> bool {
-        let of_limit = Limit::ALL.iter().zip(&self.told_at_ms).find(|(known, _)| **known == limit);
-        let is_due = |told_at_ms: u64| {
-            let is_over = now.as_ms().saturating_sub(told_at_ms) >= TOLD_AGAIN_MS;
-            is_over.then_some(now.as_ms())
-        };
-        of_limit.is_some_and(|(_, told_at_ms)| {
-            told_at_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_due).is_ok()
-        })
+    /// Logs that for `limit` connections are closed without a word, likewise.
+    pub(super) fn closed(&self, limit: Limit, now: Instant) {
+        if self.is_due(limit, now) {
+            let reason = limit.as_str();
+            warn!(
+                reason,
+                "connections that say nothing are closed for a limit ({reason}); metrics count them"
+            );
+        }
+    }
+
+    fn is_due(&self, limit: Limit, now: Instant) -> bool {
+        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_limit = Limit::ALL.iter().zip(&mut *told_at).find(|(known, _)| **known == limit);
+        let Some((_, told_at)) = of_limit else { return false };
+        let is_due = told_at.is_none_or(|at| now.duration_since(at) >= TOLD_AGAIN_AFTER);
+        if is_due {
+            *told_at = Some(now);
+        }
+        is_due
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_support::at;
 
     #[test]
     fn each_limit_is_told_once_a_minute() {
-        let notice = Notice::default();
+        let (notice, began) = (Notice::default(), Instant::now());
         for (limit, ms, is_told) in [
             (Limit::Connections, 0, true),
             (Limit::Connections, 1, false),
@@ -61,7 +72,11 @@ mod tests {
             (Limit::Connections, 60_000, true),
             (Limit::Connections, 60_001, false),
         ] {
-            assert_eq!(notice.is_due(limit, at(ms)), is_told, "{limit:?} at {ms} ms");
+            assert_eq!(
+                notice.is_due(limit, began + Duration::from_millis(ms)),
+                is_told,
+                "{limit:?} at {ms} ms"
+            );
         }
     }
 }

@@ -58,6 +58,7 @@ impl Door {
             door: Arc::clone(self),
             standing: Mutex::new(standing),
             has_asked: AtomicBool::new(false),
+            is_too_slow: AtomicBool::new(false),
         });
         Ok(Guest { peer, end, made_room })
     }
@@ -69,6 +70,7 @@ pub(super) struct Peer {
     door: Arc<Door>,
     standing: Mutex<Standing>,
     has_asked: AtomicBool,
+    is_too_slow: AtomicBool,
 }
 
 impl Peer {
@@ -100,6 +102,16 @@ impl Peer {
     /// Notes that a whole request head has come.
     pub(super) fn note_asked(&self) {
         self.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it is cut off, having taken too long over something.
+    pub(super) fn note_too_slow(&self) {
+        self.is_too_slow.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub(super) fn is_too_slow(&self) -> bool {
+        self.is_too_slow.load(Ordering::Relaxed)
     }
 
     /// Whether a whole request head has ever come.

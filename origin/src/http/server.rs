@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::deadlines::Deadlines;
 use super::limits::ConnectionLimits;
+use super::notice::Notice;
 use super::peer::{Door, Guest, Peer};
 use super::strict_lines::StrictLines;
 use crate::config::Config;
@@ -101,21 +102,25 @@ pub async fn serve(
             Ok(guest) => guest,
             Err(limit) => return Some(limit),
         };
-        let connection = graceful.watch(connection(stream, peer, router.clone()));
+        let connection = graceful.watch(connection(stream, Arc::clone(&peer), router.clone()));
         let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
-            metrics.http_connections(1);
+            let _open = metrics.http_connection();
             if let Some(Err(error)) = end.run_until_cancelled(connection).await {
                 debug!(error = %error, "a connection ended: {error}");
             }
-            metrics.http_connections(-1);
+            if peer.is_too_slow() {
+                metrics.http_limited("too_slow");
+            }
         });
         made_room
     };
+    let notice = Notice::default();
     let mut trouble = AcceptTrouble::new(Arc::clone(&metrics));
     while let Some(accepted) = accept(&listener, &door, &mut trouble, &stop).await {
         if let Some(limit) = admit(accepted) {
             metrics.http_limited(limit.as_str());
+            notice.closed(limit, Instant::now());
             // Whoever has been let in is to be read before many more can take its place.
             yield_now().await;
         }
