@@ -77,6 +77,11 @@ impl Shared {
         let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
         Self { clock, metrics, store, health, supervisor }
     }
+
+    fn site(&self, config: &Config) -> Site {
+        let Self { clock, metrics, store, health, .. } = self.clone();
+        Site::new(config, clock, store, metrics, health)
+    }
 }
 
 /// Runs the origin until `stop` is called, then drains and saves. Whatever fails on the way is
@@ -122,9 +127,10 @@ pub async fn run(
     tasks.spawn(watchdog::beat(shared.clock.clone(), Arc::clone(&shared.metrics)));
     tasks.spawn(keep_clock(shared.clone()));
     tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
-    tasks.spawn(serve_metrics(listeners.metrics, shared.clone()));
+    let site = Arc::new(shared.site(&config));
+    tasks.spawn(serve_metrics(listeners.metrics, Arc::clone(&site), shared.clone()));
 
-    serve_face(listeners.http, &config, shared, stop).await;
+    serve_face(listeners.http, site, ServeOptions::new(&config), shared, stop).await;
     ingesting.end().await;
     persist.save_now();
     info!("stopped: requests finished, last known prices saved");
@@ -219,24 +225,22 @@ impl Face {
 
 async fn serve_face(
     listener: TcpListener,
-    config: &Config,
+    site: Arc<Site>,
+    options: ServeOptions,
     shared: Shared,
     stop: CancellationToken,
 ) {
-    let Shared { clock, metrics, store, health, supervisor } = shared;
-    let site = Site::new(config, clock, store, Arc::clone(&metrics), health);
-    let options = ServeOptions::new(config);
-    let router = router(Arc::new(site));
-    let face = Face { listener: Weak::new(), router, options, metrics, stop };
+    let Shared { metrics, supervisor, .. } = shared;
+    let face = Face { listener: Weak::new(), router: router(site), options, metrics, stop };
     face.keep(Task::Http, listener, supervisor).await;
 }
 
-async fn serve_metrics(listener: TcpListener, shared: Shared) {
-    let Shared { clock, metrics, store, supervisor, .. } = shared;
-    let router = metrics_router(Arc::clone(&metrics), store, clock);
+async fn serve_metrics(listener: TcpListener, site: Arc<Site>, shared: Shared) {
+    let Shared { metrics, supervisor, .. } = shared;
     let connections = ConnectionLimits::total(METRICS_CONNECTIONS_MAX);
     let options = ServeOptions { connections, drain: Duration::ZERO };
     let stop = CancellationToken::new();
+    let router = metrics_router(site);
     let face = Face { listener: Weak::new(), router, options, metrics, stop };
     face.keep(Task::Metrics, listener, supervisor).await;
 }

@@ -122,6 +122,40 @@ async fn however_many_strangers_are_silent_at_its_address_or_at_others_the_edge_
 }
 
 #[tokio::test]
+async fn with_every_connection_taken_the_probes_are_answered_beside_the_metrics() {
+    let (origin, _state) = alone("http.connections_max = 1").await;
+    let _strangers = silent(&origin.url, 1 + 64 + 10).await;
+    let beside = origin.metrics_url.trim_end_matches("/metrics").to_owned();
+    for (path, status) in [("/live", 200), ("/ready", 503), ("/api/v1/prices", 404)] {
+        let mut probe = Raw::connect(&beside).await;
+        let began = Instant::now();
+        let answer = probe.ask(get(path, "")).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert!(began.elapsed() < Duration::from_millis(700), "it waits for nobody");
+    }
+    origin.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_is_counted_as_refused_too() {
+    let more = "http.connections_per_address_max = 1\nhttp.trusted_proxies = []";
+    let (origin, _state) = alone(more).await;
+    let mut strangers = silent(&origin.url, 1 + 64 + 2).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while limited(&origin, "connections_per_address").await < 2.0 {
+        assert!(Instant::now() < deadline, "two were closed at once");
+        sleep(Duration::from_millis(20)).await;
+    }
+    while limited(&origin, "too_slow").await < 65.0 {
+        assert!(Instant::now() < deadline, "the rest when their time was over");
+        sleep(Duration::from_millis(20)).await;
+    }
+    strangers.clear();
+    assert_eq!(limited(&origin, "connections_per_address").await, 2.0, "each once");
+    origin.end().await.unwrap();
+}
+
+#[tokio::test]
 async fn where_there_is_a_secret_a_connection_that_has_not_shown_it_ends_with_its_answer() {
     let (origin, _state) = alone("access.secrets = [\"old\"]").await;
     for (path, status) in [("/live", 200), ("/ready", 503), (DOCUMENT, 403), ("/nowhere", 403)] {
