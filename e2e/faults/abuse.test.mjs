@@ -17,8 +17,11 @@ import { until } from '../harness/until.mjs';
 
 const SECRET = 'a-secret-of-edge-and-origin';
 const LASTS_MS = 12_000;
-/** More than an address may have. */
+/** Each more than an address may have, and the silent ones more than are told so besides. */
 const STRANGERS = 90;
+const SILENT = 200;
+/** Until one that was cut off is back. */
+const BACK_AFTER_MS = 100;
 
 /** What a stranger says at once, and then again and again. */
 const HABITS = [
@@ -48,10 +51,11 @@ function startStrangers(t, url) {
       clearInterval(again);
       sockets.delete(socket);
       strangers.cutOff += 1;
-      setTimeout(come, 20, [first, then]);
+      setTimeout(come, BACK_AFTER_MS, [first, then]);
     });
   };
   for (let i = 0; i < STRANGERS; i++) come(HABITS[i % HABITS.length]);
+  for (let i = 0; i < SILENT; i++) come(['', '']);
   cleanup(t, () => {
     isOver = true;
     for (const socket of sockets) socket.destroy();
@@ -67,13 +71,16 @@ describe('past the edge', () => {
       // Else no address on loopback would be limited.
       PRICECAST_HTTP__TRUSTED_PROXIES: '',
     });
+    const began = Date.now();
+    const strangers = startStrangers(t, origin.url);
+    await until('the strangers are there', 5000, () => strangers.cutOff >= SILENT);
+    // It has no connection yet: each of its own must come through the siege.
     const edge = await startEdge(t, { origins: [origin], vars: { ORIGIN_SECRET: SECRET } });
     await until('live prices', 10_000, async () => JSON.parse((await edge.ask()).body).mode === 'live');
     const probe = startProbe(t, edge);
-    const began = Date.now();
-    const strangers = startStrangers(t, origin.url);
-    await until('the siege is over', LASTS_MS + 5000, () => Date.now() >= began + LASTS_MS);
-    assert.equal((await request(`${origin.url}/live`)).status, 200, 'a probe is answered in the midst of it');
+    await until('the siege is over', 2 * LASTS_MS, () => Date.now() >= began + LASTS_MS);
+    const live = new URL('/live', origin.metricsUrl);
+    assert.equal((await request(`${live}`)).status, 200, 'a probe is answered in the midst of it');
     const { cutOff, refused } = strangers;
     const answers = await concluded(t, { market, probe }, { cut_off: cutOff, refused });
     assert.ok(answers.every(({ body }) => !body.stale), 'the edge felt it');
