@@ -178,7 +178,8 @@ impl Ingesting {
 /// The connection to Redis, where one is used.
 fn link(config: &Config) -> anyhow::Result<Option<Link>> {
     let Some(url) = &config.redis.url else { return Ok(None) };
-    Ok(Some(cluster::link(url).with_context(|| format!("use the Redis at {url}"))?))
+    let ca_file = config.tls.ca_file.as_deref();
+    Ok(Some(cluster::link(url, ca_file).with_context(|| format!("use the Redis at {url}"))?))
 }
 
 /// Starts the process clock, from Redis's where one is used; and whether it is but a guess of that.

@@ -40,7 +40,7 @@ impl Instance {
     }
 
     fn within(server: &Server, me: &str, within: Duration) -> Self {
-        let link = Link::new(&server.url(), within).unwrap();
+        let link = Link::new(&server.url(), None, within).unwrap();
         Self { link, scripts: Scripts::new("{test}:", me.to_owned()) }
     }
 
@@ -343,7 +343,7 @@ async fn a_redis_that_wants_another_password_answers_no_call_of_ours() {
     let failed = late.ask(|s| s.acquire(TTL_MS, 0)).await.unwrap_err();
     assert_eq!(failed.failure, CallFailure::Denied);
     for (query, is_let_in) in [("?pass=canary", true), ("?pass=wrong", false)] {
-        let mut link = Link::new(&server.url_with(query), PATIENT).unwrap();
+        let mut link = Link::new(&server.url_with(query), None, PATIENT).unwrap();
         let outcome = link.time().await.map_err(|failed| failed.failure);
         assert_eq!(outcome.is_ok(), is_let_in, "{query}: {outcome:?}");
         assert!(is_let_in || outcome == Err(CallFailure::Denied), "{outcome:?}");
@@ -378,6 +378,21 @@ async fn a_server_that_is_gone_is_told_from_one_that_hangs_up() {
     a.look(0).await;
     let gone = server.url();
     drop(server);
-    let mut link = Link::new(&gone, PATIENT).unwrap();
+    let mut link = Link::new(&gone, None, PATIENT).unwrap();
     assert_eq!(link.time().await.unwrap_err().failure, CallFailure::Unreachable);
+}
+
+#[tokio::test]
+async fn over_tls_a_server_is_believed_by_the_configured_authority_alone() {
+    let Some(server) = Server::start().await else { return };
+    let (port, ca_file) = server.serve_tls().await;
+    let url = Server::address(&format!("rediss://localhost:{port}"));
+    let mut link = Link::new(&url, Some(&ca_file), PATIENT).unwrap();
+    link.time().await.unwrap();
+    let mut link = Link::new(&url, None, PATIENT).unwrap();
+    assert_eq!(link.time().await.unwrap_err().failure, CallFailure::Unreachable);
+    let elsewhere = Server::address(&format!("rediss://127.0.0.1:{port}"));
+    let mut link = Link::new(&elsewhere, Some(&ca_file), PATIENT).unwrap();
+    assert_eq!(link.time().await.unwrap_err().failure, CallFailure::Unreachable, "another name");
+    assert!(Link::new(&url, Some(&ca_file.with_file_name("none")), PATIENT).is_err());
 }

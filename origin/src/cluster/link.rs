@@ -1,10 +1,12 @@
 //! The connection to Redis: one call at a time, each within its time, the connection made anew
 //! after any failure.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, ScriptInvocation};
+use redis::{AsyncConnectionConfig, Client, RedisError, ScriptInvocation, TlsCertificates};
 use tokio::time::timeout;
 
 use super::failure::CallFailure;
@@ -40,15 +42,28 @@ pub struct Link {
 }
 
 impl Link {
-    /// Not connected yet. A call, with connecting where that is needed, takes at most `within`.
+    /// Not connected yet. A call, with connecting where that is needed, takes at most `within`. With
+    /// TLS the web's root certificates are trusted, or in their place those in `ca_file` (PEM).
     ///
     /// # Errors
-    /// When the address cannot be used.
-    pub fn new(url: &RedisUrl, within: Duration) -> Result<Self, RedisError> {
+    /// When the address or `ca_file` cannot be used.
+    pub fn new(
+        url: &RedisUrl,
+        ca_file: Option<&Path>,
+        within: Duration,
+    ) -> Result<Self, RedisError> {
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(within))
             .set_response_timeout(Some(within));
-        Ok(Self { client: Client::open(url.expose())?, limits, within, connection: None })
+        let client = match ca_file.filter(|_| url.has_tls()) {
+            None => Client::open(url.expose())?,
+            Some(path) => {
+                let root_cert = Some(fs::read(path)?);
+                let trusted = TlsCertificates { client_tls: None, root_cert };
+                Client::build_with_tls(url.expose(), trusted)?
+            }
+        };
+        Ok(Self { client, limits, within, connection: None })
     }
 
     /// Runs a script; all of ours answer with a list of texts.

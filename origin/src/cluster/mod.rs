@@ -12,6 +12,7 @@ pub mod scripts;
 mod standing;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -355,9 +356,9 @@ type Outcome = Result<(Vec<Effect>, Option<Snapshot>), Failed>;
 /// A connection whose calls take no longer than the lease allows.
 ///
 /// # Errors
-/// When the address cannot be used.
-pub fn link(url: &RedisUrl) -> Result<Link, RedisError> {
-    Link::new(url, Duration::from_millis(LeaseParams::default().call_timeout_ms))
+/// When the address or `ca_file` cannot be used.
+pub fn link(url: &RedisUrl, ca_file: Option<&Path>) -> Result<Link, RedisError> {
+    Link::new(url, ca_file, Duration::from_millis(LeaseParams::default().call_timeout_ms))
 }
 
 /// The time by Redis's clock, for a process clock that does not run yet. `None` if it cannot be

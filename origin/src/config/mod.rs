@@ -139,10 +139,10 @@ pub struct AccessConfig {
     pub secrets: Vec<Secret>,
 }
 
-/// TLS towards the exchanges.
+/// TLS towards the exchanges, and a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// Root certificates (PEM) to trust beside the web's.
+    /// Root certificates (PEM) to trust beside the web's; of a Redis, in their place.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -42,6 +42,12 @@ impl RedisUrl {
         self.0.as_str()
     }
 
+    /// Whether the connection is to be encrypted.
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
+        self.0.scheme() == "rediss"
+    }
+
     fn has_password(&self) -> bool {
         self.0.password().is_some() || self.0.query_pairs().any(|(key, _)| key == PASS)
     }

@@ -55,9 +55,41 @@ impl Server {
 
     /// The same with a query, such as `?pass=secret`.
     pub fn url_with(&self, query: &str) -> RedisUrl {
-        let text = format!("store = \"redis\"\nredis.url = \"{}\"", url(&self.folder, query));
+        Self::address(&url(&self.folder, query))
+    }
+
+    /// Any address as an origin is told it.
+    pub fn address(url: &str) -> RedisUrl {
+        let text = format!("store = \"redis\"\nredis.url = \"{url}\"");
         let file = FileText { name: "test", text: &text };
         Config::load(Some(file), []).unwrap().redis.url.unwrap()
+    }
+
+    /// Lets it speak TLS too, as `localhost`: on which port, and the certificate (PEM) to believe it by.
+    pub async fn serve_tls(&self) -> (u16, PathBuf) {
+        let [key, cert] = ["key.pem", "cert.pem"].map(|name| self.folder.path().join(name));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .args(["-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert)
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.unwrap().success(), "openssl makes a certificate");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let at = |path: &PathBuf| path.display().to_string();
+        self.does(&format!(
+            "CONFIG SET bind 127.0.0.1 tls-auth-clients no tls-cert-file {} tls-key-file {} tls-ca-cert-file {} tls-port {port}",
+            at(&cert), at(&key), at(&cert)
+        ))
+        .await;
+        (port, cert)
     }
 
     /// Where it would save its data.
