@@ -9,6 +9,7 @@ import { skip } from '../harness/redis.mjs';
 import { until } from '../harness/until.mjs';
 
 const LIMIT_MS = 15_000;
+const NEWER = 5;
 const KEY = '{pricecast}:custom:snapshot';
 /** Of no time that any leader has reached. */
 const AHEAD = 1_000_000;
@@ -94,4 +95,24 @@ test('origins rolled back to before the snapshot in Redis do not read it, and re
   assert.ok(epoch > Number(good.order.split(' ')[1]), 'and later than what stood there');
   await cluster.assertOneClient();
   await concluded(t, cluster);
+});
+
+test('under a leader of a release to come a follower says once that it reads nothing, and shows it until it leads itself', { skip }, async (t) => {
+  const cluster = await startCluster(t, { count: 1, isCold: true });
+  const [origin] = cluster.origins;
+  const epoch = Date.now() + 60_000;
+  await cluster.redis.run('SET', '{pricecast}:custom:lease', `dd ${epoch}`, 'PX', 60_000);
+  await until('it follows', LIMIT_MS, async () => (await origin.ready()).cluster.epoch === epoch);
+  const before = await refused(cluster, 'newer_schema');
+  for (let seq = 1; seq <= NEWER; seq++) {
+    await cluster.redis.run('HSET', KEY, 'head', `2 ${epoch} ${seq} of a time to come`, 'body', 'in words to come');
+    await until('it is refused', LIMIT_MS, async () => (await refused(cluster, 'newer_schema')) >= before + seq);
+  }
+  assert.equal(origin.log().match(/the snapshot in Redis is refused/g).length, 1, 'told once');
+  const warned = async () => (await origin.ready()).warnings.some(({ code }) => code === 'snapshot_refused');
+  assert.ok(await warned());
+  await cluster.redis.run('DEL', '{pricecast}:custom:lease');
+  await cluster.settle();
+  assert.ok(!(await warned()), 'it has put it right');
+  await concluded(t, cluster, { refused: NEWER });
 });
