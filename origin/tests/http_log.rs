@@ -13,7 +13,7 @@ mod support;
 use std::time::Duration;
 
 use support::program::Running;
-use support::raw::Raw;
+use support::raw::{Raw, get};
 use tokio::time::{Instant, sleep};
 
 /// Longer than any line of ours, with any trace.
@@ -125,4 +125,30 @@ async fn no_byte_of_a_request_forges_or_breaks_a_line_of_the_log_for_machines() 
         assert!(entry["timestamp"].is_string() && entry["target"].is_string(), "{line}");
         assert_ne!(entry["level"], "ERROR", "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_failure_told_to_the_edge_is_logged_with_its_trace_and_a_strangers_is_not() {
+    let origin = Running::start(&[("PRICECAST_ACCESS__SECRETS", "old")]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let ask = |secret: &str, trace: &str| {
+        let parent = format!("Traceparent: 00-{trace}-00f067aa0ba902b7-00\r\n");
+        get("/nowhere", &format!("{parent}Pricecast-Origin-Secret: {secret}\r\n"))
+    };
+    let other = trace.replace('4', "5");
+    let refused = Raw::connect(&origin.url).await.ask(ask("guess", &other)).await;
+    assert_eq!(refused.status(), 403);
+    let mut edge = Raw::connect(&origin.url).await;
+    for _ in 0..3 {
+        assert_eq!(edge.ask(ask("old", trace)).await.status(), 404);
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !origin.log().contains(trace) {
+        assert!(Instant::now() < deadline, "{}", origin.log());
+        sleep(Duration::from_millis(20)).await;
+    }
+    let log = origin.log();
+    assert_eq!(log.matches(trace).count(), 1, "once a minute: {log}");
+    assert!(log.lines().any(|line| line.contains(trace) && line.contains("WARN")), "{log}");
+    assert!(!log.contains(&other), "{log}");
 }

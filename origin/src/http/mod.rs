@@ -28,13 +28,13 @@ use axum::response::Response;
 use http::HeaderMap;
 use pricecast_wire::{Call, Cors, Face, Problem, Resource, Verb, route};
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 pub use limits::ConnectionLimits;
 pub use metrics::metrics_router;
 
 use self::gate::{Gate, Refusal};
-use self::notice::Notice;
+use self::notice::{Notice, Seldom};
 use self::peer::Peer;
 use self::respond::{CommonHeaders, Reply};
 use crate::clock::Clock;
@@ -55,6 +55,7 @@ pub struct Site {
     health: Arc<Health>,
     gate: Gate,
     notice: Notice,
+    edge_failures: Seldom,
     cors: Cors,
     common: CommonHeaders,
     openapi: bytes::Bytes,
@@ -78,6 +79,7 @@ impl Site {
             health,
             gate: Gate::new(config),
             notice: Notice::default(),
+            edge_failures: Seldom::default(),
             cors: config.http.cors.clone(),
             common: CommonHeaders::new(config),
             openapi: pricecast_wire::openapi_json().into(),
@@ -177,7 +179,7 @@ async fn serve(State(site): State<Arc<Site>>, mut request: Request) -> Response 
     if is_refused {
         sleep(REFUSED_AFTER).await;
     }
-    let may_stay = peer.is_none_or(|peer| site.gate.may_stay(&peer));
+    let may_stay = peer.as_ref().is_none_or(|peer| site.gate.may_stay(peer));
     // What follows a body we do not read cannot be told from it.
     if is_refused || !may_stay || respond::announces_body(request.headers()) {
         reply = reply.and_close();
@@ -193,6 +195,14 @@ async fn serve(State(site): State<Arc<Site>>, mut request: Request) -> Response 
     let parent_id = trace.as_ref().map(trace::TraceParent::parent_id);
     if status == 500 {
         error!(status, trace_id, parent_id, "a request failed with {status}");
+    } else if status >= 400
+        && peer.is_some_and(|peer| peer.is_proven())
+        && site.edge_failures.is_due(Instant::now())
+    {
+        warn!(
+            status,
+            trace_id, parent_id, "the edge was answered {status}; told once a minute at the most"
+        );
     } else {
         debug!(status, trace_id, parent_id, resource = label.as_str(), "answered {status}");
     }

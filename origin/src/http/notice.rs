@@ -11,10 +11,10 @@ use super::limits::Limit;
 /// Until the same is told again.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// When each limit was last told of.
+/// Tells of each limit.
 #[derive(Debug, Default)]
 pub(super) struct Notice {
-    told_at: Mutex<[Option<Instant>; Limit::ALL.len()]>,
+    told: [Seldom; Limit::ALL.len()],
 }
 
 impl Notice {
@@ -46,9 +46,19 @@ impl Notice {
     }
 
     fn is_due(&self, limit: Limit, now: Instant) -> bool {
-        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_limit = Limit::ALL.iter().zip(&mut *told_at).find(|(known, _)| **known == limit);
-        let Some((_, told_at)) = of_limit else { return false };
+        let of_limit = Limit::ALL.iter().zip(&self.told).find(|(known, _)| **known == limit);
+        of_limit.is_some_and(|(_, told)| told.is_due(now))
+    }
+}
+
+/// What is told once in a while.
+#[derive(Debug, Default)]
+pub(super) struct Seldom(Mutex<Option<Instant>>);
+
+impl Seldom {
+    /// Whether it is to be told at `now`; then it is taken as told.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let mut told_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = told_at.is_none_or(|at| now.duration_since(at) >= TOLD_AGAIN_AFTER);
         if is_due {
             *told_at = Some(now);
