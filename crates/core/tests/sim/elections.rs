@@ -44,7 +44,8 @@ impl View<'_> {
 struct Standing {
     /// When it was last stopped or cut off, or Redis was not there.
     cut_off_at: u64,
-    /// Until when it may lead beside another, or lose its lease: it was stopped or cut off.
+    /// Until when it may lead beside another, or lose its lease: it was stopped or cut off, or Redis
+    /// was slow.
     excused_until: u64,
     /// Until when it may not know how Redis is.
     blind_until: u64,
@@ -136,7 +137,9 @@ impl Elections {
             standing.cut_off_at = now;
         }
         let was_excused = now <= standing.excused_until;
-        if is_stopped || instance.cut.is_some() || was_excused && is_blind {
+        // The two calls that the grace leaves an incumbent may take longer than that.
+        let is_slow = view.redis == RedisState::Slow;
+        if is_stopped || instance.cut.is_some() || is_slow || was_excused && is_blind {
             standing.excused_until = now + STOPS_WITHIN_MS;
         }
         if is_blind || is_stopped && now <= standing.blind_until {
