@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { page } from './document.mjs';
-import { judgeAll, judgeRow, tierOf } from './judge.mjs';
+import { page, rowLine, testsLine } from './document.mjs';
+import { judgeAll, judgeRow, shortfalls, tierOf } from './judge.mjs';
 import { matrix } from './matrix.mjs';
 import { parseName, readFigures, readJunit, readNodeReport } from './tests.mjs';
 
@@ -15,14 +15,21 @@ const ROW = { row: 1, group: 'Network', fault: 'a fault', expected: 'no harm', t
 const passed = (name, figures = {}) => [name, { name, outcome: 'passed', figures, durationMs: 1 }];
 const judged = (...tests) => judgeRow(ROW, new Map(tests));
 
+/** Whether a test of that name is there, as it stands or made of a template. */
+function isNamedIn(source, name) {
+  const templates = [...source.matchAll(/`([^`\n]*\$\{[^`\n]*)`/g)].map(([, text]) =>
+    text.split(/\$\{[^}]*\}/).map((part) => part.replace(/[^\w\s]/g, '\\$&')).join('.+'),
+  );
+  return source.includes(name.replaceAll("'", "\\'")) || source.includes(name) || templates.some((text) => new RegExp(`^${text}$`).test(name));
+}
+
 test('the matrix has 75 rows in order, and each test it names in a Node file is there', () => {
   assert.deepEqual(matrix.map(({ row }) => row), Array.from({ length: 75 }, (_, i) => i + 1));
   for (const { tests } of matrix) {
     assert.equal(new Set(tests).size, tests.length);
     for (const name of tests.map(parseName).filter(({ runner }) => runner === 'node')) {
       const source = readFileSync(path.join(root, name.file), 'utf8');
-      const isThere = source.includes(name.test.replaceAll("'", "\\'")) || source.includes('${');
-      assert.ok(isThere, `${name.file} has no test '${name.test}'`);
+      assert.ok(isNamedIn(source, name.test), `${name.file} has no test '${name.test}'`);
     }
   }
 });
@@ -50,6 +57,16 @@ test('a test that serves two rows counts once in the total', () => {
   const entries = [judgeRow(ROW, ended), judgeRow({ ...ROW, row: 2 }, ended)];
   const total = judgeAll(entries, ended);
   assert.deepEqual([total.passed, total.probed, total.longestUnflaggedMs], [2, 11, 4000]);
+});
+
+test('a run fails by a failed row, a lie, or a price that was old; a whole one by too few rows or answers too', () => {
+  const good = { failed: 0, passed: 60, probed: 100_000, lies: 0, longestUnflaggedMs: 5000 };
+  assert.deepEqual(shortfalls(good, { isWhole: true }), []);
+  for (const bad of [{ failed: 1 }, { lies: 1 }, { longestUnflaggedMs: 5001 }]) assert.equal(shortfalls({ ...good, ...bad }, { isWhole: false }).length, 1);
+  for (const few of [{ passed: 59 }, { probed: 99_999 }]) {
+    assert.equal(shortfalls({ ...good, ...few }, { isWhole: true }).length, 1);
+    assert.deepEqual(shortfalls({ ...good, ...few }, { isWhole: false }), []);
+  }
 });
 
 test('names are taken apart, and one that no runner knows is told', () => {
@@ -87,11 +104,15 @@ test("Node's tests are read with the lines they printed, each with its own", () 
     { at: 'f:1:1', says: 'figures: {"n":1}' },
     { at: 'f:9:1', name: 'two', outcome: 'failed', why: 'Error: x', durationMs: 1 },
     { at: 'f:9:1', says: 'figures: {"n":2}' },
+    // Cases of one table are made in one place.
+    { at: 'f:9:1', name: 'three', outcome: 'passed', durationMs: 1 },
+    { at: 'f:9:1', says: 'figures: {"n":3}' },
   ];
   const tests = readNodeReport(lines.map((line) => JSON.stringify(line)).join('\n'), 'e2e/x.test.mjs');
   assert.deepEqual(tests.map(({ name, outcome, figures }) => [name, outcome, figures.n]), [
     ['node e2e/x.test.mjs > one', 'passed', 1],
     ['node e2e/x.test.mjs > two', 'failed', 2],
+    ['node e2e/x.test.mjs > three', 'passed', 3],
   ]);
 });
 
@@ -103,4 +124,15 @@ test('the page has a line for every row, with its result', () => {
   assert.match(text, /\*\*1 of 2 rows pass, 0 fail, 1 are not run here\*\* — 2 tests in 61 s/);
   assert.match(text, /^\| 1 \| a fault \| no harm \| pass \| process \| takeover ms 1,234 \|$/m);
   assert.match(text, /^\| 2 \| a \\\| b \| no harm \| not run \|  \| r; drill: d \|$/m);
+});
+
+test('docs/faults.md tells the rows of the matrix, each with its result and its tests', () => {
+  const text = readFileSync(path.join(root, 'docs', 'faults.md'), 'utf8');
+  for (const { row, fault, expected, tests, notRun } of matrix) {
+    const line = rowLine(row, fault, expected);
+    assert.ok(text.includes(line), `docs/faults.md has no line ${line}: run make faults`);
+    const [result] = text.split(line)[1].split(' |');
+    assert.equal(result, notRun ? 'not run' : 'pass', `row ${row}`);
+    assert.ok(tests.length === 0 || text.includes(`\n${testsLine(row, tests)}\n`), `docs/faults.md names other tests for row ${row}: run make faults`);
+  }
 });
