@@ -72,11 +72,15 @@ impl Failure {
 }
 
 /// Makes one attempt, the body included, and aborts it when its time is over.
-pub(crate) async fn fetch(config: &EdgeConfig, attempt: Attempt) -> Result<RawCopy, Failure> {
+pub(crate) async fn fetch(
+    config: &EdgeConfig,
+    attempt: Attempt,
+    trace: &Trace,
+) -> Result<RawCopy, Failure> {
     let Attempt { origin, timeout_ms } = attempt;
     let controller = AbortController::default();
     let signal = controller.signal();
-    let exchange = Box::pin(exchange(config, origin, &signal));
+    let exchange = Box::pin(exchange(config, origin, trace, &signal));
     let timer = Delay::from(Duration::from_millis(timeout_ms));
     match select(exchange, timer).await {
         Either::Left((outcome, _)) => outcome,
@@ -91,9 +95,10 @@ pub(crate) async fn fetch(config: &EdgeConfig, attempt: Attempt) -> Result<RawCo
 async fn exchange(
     config: &EdgeConfig,
     origin: usize,
+    trace: &Trace,
     signal: &AbortSignal,
 ) -> Result<RawCopy, Failure> {
-    let request = request(config, origin).map_err(broken)?;
+    let request = request(config, origin, trace).map_err(broken)?;
     let sent_at = clock::now();
     let mut response = Fetch::Request(request).send_with_signal(signal).await.map_err(broken)?;
     let head = Head::of(&response);
@@ -106,16 +111,13 @@ fn broken(error: worker::Error) -> Failure {
     Failure::Unreachable(error.to_string())
 }
 
-fn request(config: &EdgeConfig, origin: usize) -> worker::Result<Request> {
+fn request(config: &EdgeConfig, origin: usize, trace: &Trace) -> worker::Result<Request> {
     let base = config.origins.get(origin).map_or("", String::as_str);
     let path = Resource::Prices.paths().first().copied().unwrap_or_default();
     let headers = Headers::new();
     headers.set("accept", "application/json")?;
     headers.set("user-agent", concat!("pricecast-edge/", env!("CARGO_PKG_VERSION")))?;
-    headers.set(
-        TRACEPARENT,
-        &traceparent(clock::random_id(), clock::random_id(), clock::random_id()),
-    )?;
+    headers.set(TRACEPARENT, &trace.parent())?;
     if let Some(secret) = &config.secret {
         headers.set(PRICECAST_ORIGIN_SECRET, secret.reveal())?;
     }
@@ -127,10 +129,31 @@ fn request(config: &EdgeConfig, origin: usize) -> worker::Result<Request> {
     Request::new_with_init(&format!("{base}{path}"), &init)
 }
 
-/// W3C trace context, version 00, not sampled: it ties one origin fetch to its log line.
-fn traceparent(trace_high: u64, trace_low: u64, span: u64) -> String {
-    // All zeros is invalid for either id.
-    format!("00-{trace_high:016x}{:016x}-{:016x}-00", trace_low | 1, span | 1)
+/// What ties one origin fetch to its lines in both logs (W3C trace context, not sampled).
+pub(crate) struct Trace {
+    id: String,
+    span: u64,
+}
+
+impl Trace {
+    /// A random one.
+    pub(crate) fn random() -> Self {
+        Self::new(clock::random_id(), clock::random_id(), clock::random_id())
+    }
+
+    /// All zeros is invalid for the trace as for the span.
+    fn new(high: u64, low: u64, span: u64) -> Self {
+        Self { id: format!("{high:016x}{:016x}", low | 1), span: span | 1 }
+    }
+
+    /// What the origin logs as `trace_id`.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn parent(&self) -> String {
+        format!("00-{}-{:016x}-00", self.id, self.span)
+    }
 }
 
 /// What matters of a response's head.
@@ -241,8 +264,10 @@ mod tests {
 
     #[test]
     fn a_trace_is_never_all_zeros() {
-        assert_eq!(traceparent(0, 0, 0), "00-00000000000000000000000000000001-0000000000000001-00");
-        let trace = traceparent(u64::MAX, 2, 4);
-        assert_eq!(trace, "00-ffffffffffffffff0000000000000003-0000000000000005-00");
+        let trace = Trace::new(0, 0, 0);
+        assert_eq!(trace.parent(), "00-00000000000000000000000000000001-0000000000000001-00");
+        let trace = Trace::new(u64::MAX, 2, 4);
+        assert_eq!(trace.id(), "ffffffffffffffff0000000000000003");
+        assert_eq!(trace.parent(), "00-ffffffffffffffff0000000000000003-0000000000000005-00");
     }
 }

@@ -9,7 +9,7 @@ use crate::clock::{jitter, now};
 use crate::config::EdgeConfig;
 use crate::kept::{Kept, RawCopy};
 use crate::memory::with_loaded;
-use crate::origin::{self, Failure};
+use crate::origin::{self, Failure, Trace};
 use crate::shared_cache::SharedCache;
 
 /// Runs the refresh that `flight` stands for. `base` is the Worker's own `scheme://host`.
@@ -58,14 +58,15 @@ async fn fetch_until_settled(
     mut attempt: Attempt,
 ) -> Outcome {
     loop {
-        let (raw, answer) = match origin::fetch(config, attempt).await {
+        let trace = Trace::random();
+        let (raw, answer) = match origin::fetch(config, attempt, &trace).await {
             Ok(raw) => {
                 let answer = raw.read(config.policy().hold_ms).map_err(Failure::from);
                 (Some(raw), answer)
             }
             Err(failure) => (None, Err(failure)),
         };
-        match settle_fetch(&mut flight, attempt, answer) {
+        match settle_fetch(&mut flight, attempt, answer, &trace) {
             Some(Settled::TryNext(next)) => attempt = next,
             Some(Settled::Failed { turn }) => return Outcome { snap: None, turn: Some(turn) },
             Some(Settled::Adopted { turn }) => return Outcome { snap: raw, turn },
@@ -78,6 +79,7 @@ fn settle_fetch(
     flight: &mut Flight,
     attempt: Attempt,
     answer: Result<(CopyMeta, Kept), Failure>,
+    trace: &Trace,
 ) -> Option<Settled> {
     let (now, jitter) = (now(), jitter());
     // An answer that is refused after all is refused for its age.
@@ -99,7 +101,11 @@ fn settle_fetch(
         // Once per change, not per attempt: at this traffic a log line costs more than a fetch.
         _ if !is_news => {}
         Settled::Adopted { .. } => console_log!("origin {} answers again", attempt.origin),
-        _ => console_warn!("origin {}: {told}; serving the last known prices", attempt.origin),
+        _ => console_warn!(
+            "origin {}: {told}; serving the last known prices (trace {})",
+            attempt.origin,
+            trace.id()
+        ),
     }
     Some(settled)
 }
