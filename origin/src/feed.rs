@@ -161,6 +161,7 @@ impl Parts {
             tls: Arc::clone(&self.tls),
             reconnect: Arc::clone(&self.reconnect),
             dial: Tcp,
+            rng: rand::make_rng(),
         }
     }
 

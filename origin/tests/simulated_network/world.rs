@@ -17,6 +17,8 @@ use pricecast_origin::exchange::{QUEUE_LEN, Received, tls};
 use pricecast_origin::ingest::{Ingest, Mandate};
 use pricecast_origin::metrics::Metrics;
 use pricecast_origin::snapshot::Store;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use turmoil::Sim;
@@ -110,9 +112,12 @@ pub(crate) enum Served {
 }
 
 impl World {
-    /// A world in which everything works. `seed` is for the network's latencies.
+    /// A world in which everything works. `seed` is for the network's latencies and the jitter of
+    /// reconnects; what tokio does by lot is not replayed.
     pub(crate) fn new(seed: u64, setting: Setting) -> Self {
-        println!("seed {seed}");
+        println!(
+            "seed {seed} of latencies and jitter; which ready task comes first is tokio's lot"
+        );
         let mut sim = turmoil::Builder::new()
             .rng_seed(seed)
             .tick_duration(Duration::from_millis(setting.tick_ms))
@@ -133,7 +138,7 @@ impl World {
         sim.host("origin", move || {
             let (dial, coinbase_is_up, metrics, seen) = origin.clone();
             let probe_every = Duration::from_millis(setting.probe_ms);
-            origin_host(setting.url, probe_every, dial, coinbase_is_up, metrics, seen)
+            origin_host((setting.url, seed), probe_every, dial, coinbase_is_up, metrics, seen)
         });
         Self { sim, kraken, names, coinbase_is_up, metrics, seen }
     }
@@ -300,7 +305,7 @@ impl Dial for SimTcp {
 }
 
 async fn origin_host(
-    url: &'static str,
+    (url, seed): (&'static str, u64),
     probe_every: Duration,
     dial: SimTcp,
     coinbase_is_up: Arc<AtomicBool>,
@@ -328,6 +333,7 @@ async fn origin_host(
         tls: Arc::new(tls::client_config(None).unwrap()),
         reconnect: Arc::default(),
         dial,
+        rng: StdRng::seed_from_u64(seed),
     };
     let mut ingest = Ingest {
         events: received,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use pricecast_core::{Action, KrakenEvent, SourceEvent, SourceReason, Symbol, UnixMillis};
+use rand::RngExt;
+use rand::rngs::StdRng;
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -52,6 +54,8 @@ pub struct KrakenStream<D = Tcp> {
     pub reconnect: Arc<Mutex<Reconnect>>,
     /// Opens the connections.
     pub dial: D,
+    /// For the jitter of the pauses between connections.
+    pub rng: StdRng,
 }
 
 /// Nobody takes our events any more: the process is going down.
@@ -78,9 +82,10 @@ impl<D: Dial> KrakenStream<D> {
             self.reconnect().note_attempt(began_at);
             let Ok(outcome) = self.connection(began_at).await else { return };
             let now = self.clock.now();
+            let jitter = self.rng.random();
             let (delay_ms, attempt) = {
                 let mut reconnect = self.reconnect();
-                let next_at = reconnect.next_attempt_at(now, outcome.ended, rand::random());
+                let next_at = reconnect.next_attempt_at(now, outcome.ended, jitter);
                 (next_at.ms_since(now), reconnect.attempt())
             };
             self.metrics.kraken_reconnect(outcome.label);
