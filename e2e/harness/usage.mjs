@@ -5,7 +5,11 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { pause } from './until.mjs';
 
 const PATIENCE_MS = 10_000;
-/** V8 takes up to 300 MB under load and then no more (seen over 300,000 requests). */
+/**
+ * V8 takes some 400 MB in the first 40,000 requests, 30 in the next 40,000, and 10 in 80,000 after that
+ * (seen over 240,000): a long flood is watched from `WARM_AFTER` on.
+ */
+export const WARM_AFTER = 40_000;
 const RSS_GAINED_MB = 400;
 
 /** Memory a process holds, and files and sockets it has open; undefined where none runs, or where nobody tells. */
@@ -48,7 +52,7 @@ export function watchWorkerd() {
 }
 
 /** It was little, and all files were closed again. */
-export function assertLittle({ rss_gained_mb: rssMb, files_gained: files }) {
-  assert.ok(rssMb <= RSS_GAINED_MB, `workerd has ${rssMb} MB more than before`);
+export function assertLittle({ rss_gained_mb: rssMb, files_gained: files }, rssGainedMb = RSS_GAINED_MB) {
+  assert.ok(rssMb <= rssGainedMb, `workerd has ${rssMb} MB more than before`);
   assert.ok(files <= 0, `workerd has ${files} open files more than before`);
 }

@@ -26,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(None, std::env::vars())?;
     telemetry::init(&config.log);
     let stop = shutdown::on_signal().context("listen for SIGINT and SIGTERM")?;
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config)?;
     let drill = Drill::default();
     let lever = TcpListener::bind("127.0.0.1:0").await.context("listen for the lever")?;
     eprintln!("drill: the lever is at http://{}", lever.local_addr()?);

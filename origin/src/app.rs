@@ -1,12 +1,14 @@
 //! The only wiring: listeners, tasks, and the order in which they end.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use pricecast_core::Snapshot;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -27,6 +29,9 @@ use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
 use crate::supervise::{Drill, Supervisor, Task};
 use crate::watchdog;
 
+/// Connections that wait to be taken in. The kernel drops what comes beyond, and whoever was
+/// dropped tries again after a second: 128, the usual length, was too short for a crowd of 256.
+const QUEUE_LEN: u32 = 1_024;
 /// Nobody but a scraper asks there.
 const METRICS_CONNECTIONS_MAX: usize = 16;
 
@@ -44,15 +49,24 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address cannot be bound; the message names it.
-    pub async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let bind = async |key: &str, address| {
-            let listener = TcpListener::bind(address).await;
-            listener.with_context(|| format!("listen on {address} ({key})"))
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind = |key: &str, address| {
+            listen(address).with_context(|| format!("listen on {address} ({key})"))
         };
-        let http = bind("http.listen", config.http.listen).await?;
-        let metrics = bind("metrics.listen", config.metrics.listen).await?;
+        let http = bind("http.listen", config.http.listen)?;
+        let metrics = bind("metrics.listen", config.metrics.listen)?;
         Ok(Self { http, metrics })
     }
+}
+
+/// As `TcpListener::bind` does, with a longer queue.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for the last connections' end. (Elsewhere it means another thing.)
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE_LEN)
 }
 
 /// What every part of the process knows.

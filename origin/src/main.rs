@@ -84,6 +84,6 @@ fn load(named: Option<&Path>) -> anyhow::Result<Config> {
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
     let stop = shutdown::on_signal().context("listen for SIGINT and SIGTERM")?;
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config)?;
     app::run(config, listeners, stop, Drill::default()).await
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use market_sim::{Handle, Options};
-use support::load::{Round, median, round};
+use support::load::{Round, median, quantile, round};
 use support::program::{Running, optimised_program, program};
 use support::raw::{Raw, get};
 use support::{Prices, client, watch_at};
@@ -172,7 +172,7 @@ async fn at_twice_and_four_times_its_capacity_it_answers_as_much_as_at_its_best(
     const LASTING: Duration = Duration::from_millis(400);
     /// The machine may be busy with other things: the best is measured again each time, and the
     /// middle one of all ratios counts.
-    const TIMES: std::ops::RangeInclusive<usize> = 3..=15;
+    const TIMES: usize = 9;
     // One more place for the honest client.
     let connections_max = (CAPACITY + 1).to_string();
     let more = [("PRICECAST_HTTP__CONNECTIONS_MAX", &*connections_max)];
@@ -181,7 +181,7 @@ async fn at_twice_and_four_times_its_capacity_it_answers_as_much_as_at_its_best(
     let mut refused = Round::default();
     let request = get(PRICES, "");
     let flood = async {
-        for time in 1..=*TIMES.end() {
+        for _ in 0..TIMES {
             let at = |factor| round(&origin.url, factor * CAPACITY, &request, LASTING);
             let best = at(1).await.answered as f64;
             for (ratios, factor) in ratios.iter_mut().zip([2, 4]) {
@@ -189,23 +189,20 @@ async fn at_twice_and_four_times_its_capacity_it_answers_as_much_as_at_its_best(
                 ratios.push(seen.answered as f64 / best);
                 refused.add(seen);
             }
-            if time >= *TIMES.start() && ratios.iter().all(|r| median(r.clone()) >= 0.9) {
-                return;
-            }
         }
     };
     let answers = watch_at(&client(), &origin.url, &sim, flood).await;
     let [twice, fourfold] = ratios.map(median);
     println!(
         "figures: {{\"goodput_at_2x\":{twice:.2},\"goodput_at_4x\":{fourfold:.2},\"refused\":{},\
-         \"refused_median_ms\":{:.0},\"probed\":{},\"lies\":0}}",
+         \"refused_p99_ms\":{:.0},\"probed\":{},\"lies\":0}}",
         refused.refused_ms.len(),
-        median(refused.refused_ms.clone()),
+        quantile(refused.refused_ms.clone(), 0.99),
         answers.len(),
     );
     assert!(twice >= 0.9 && fourfold >= 0.9, "of the best: {twice:.2}, {fourfold:.2}");
     assert!(refused.refused_ms.len() > CAPACITY, "it was no overload");
-    assert!(median(refused.refused_ms) <= 500.0, "they were told too late");
+    assert!(quantile(refused.refused_ms, 0.99) <= 500.0, "they were told too late");
     assert_eq!((refused.closed, refused.other), (0, 0), "everyone had an answer");
     assert!(answers.iter().all(|prices| !prices.is_stale()), "the honest client felt it");
 }

@@ -663,6 +663,9 @@ export const matrix = [
       'rust pricecast-origin http::deadlines::tests::the_first_head_is_awaited_so_long_whether_bytes_trickle_or_not',
       'rust pricecast-origin http::deadlines::tests::an_answer_must_be_taken_in_time_and_one_byte_now_and_then_is_not_taking_it',
       'node e2e/faults/abuse.test.mjs > strangers who besiege the origin from the address of the edge take nothing from the edge',
+      'rust pricecast-origin::http_limits however_many_strangers_are_silent_at_its_address_or_at_others_the_edge_comes_in_and_stays',
+      'rust pricecast-origin::http_limits probes_take_no_place_and_have_a_bucket_of_their_own',
+      'rust pricecast-origin::http_limits with_every_connection_taken_the_probes_are_answered_beside_the_metrics',
     ],
   },
   {

@@ -96,7 +96,12 @@ async fn ask(stream: &mut TcpStream, request: &[u8], bytes: &mut [u8]) -> Option
 }
 
 /// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// What the share `q` of all values is below; 0 of none.
+pub fn quantile(mut values: Vec<f64>, q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    values.get((values.len() as f64 * q) as usize).copied().unwrap_or_default()
 }

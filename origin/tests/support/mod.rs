@@ -58,7 +58,7 @@ impl Origin {
         );
         let file = FileText { name: "test", text: &text };
         let config = Config::load(Some(file), []).unwrap_or_else(|error| panic!("{error}"));
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let listeners = Listeners::bind(&config).unwrap();
         let url = format!("http://{}", listeners.http.local_addr().unwrap());
         let metrics_url = format!("http://{}/metrics", listeners.metrics.local_addr().unwrap());
         let stop = CancellationToken::new();
