@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use market_sim::{Fault, FaultSpec, Options, Target, Venue};
-use support::{Origin, watch};
+use support::{Origin, live, watch};
 use tempfile::tempdir;
 use tokio::time::sleep;
 
@@ -40,10 +40,7 @@ async fn five_prices_are_live_from_kraken_within_a_moment_and_stay_so() {
 
 #[tokio::test]
 async fn a_silent_kraken_fails_over_within_five_seconds_and_back_within_fifteen() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
 
     sim.fault(Target::Kraken, Fault::Silence).unwrap();
     let over = origin.wait_until("all from coinbase", 5 * SECOND, |p| p.all_fresh_from("coinbase"));
@@ -61,10 +58,7 @@ async fn a_silent_kraken_fails_over_within_five_seconds_and_back_within_fifteen(
 #[tokio::test]
 async fn with_both_silent_the_last_prices_are_served_and_flagged_before_they_are_five_seconds_old()
 {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     sim.fault(Target::Both, Fault::Silence).unwrap();
     let frozen = origin.wait_until("frozen", 8 * SECOND, |p| p.mode() == "frozen");
     let answers = watch(&origin, &sim, async { drop(frozen.await) }).await;
@@ -138,10 +132,7 @@ async fn whatever_kraken_does_coinbase_takes_over_and_nothing_untrue_is_served()
     ];
     let runs = cases.into_iter().map(|case| async move {
         let name = format!("{:?}", case.fault);
-        let sim = market_sim::start(Options::default()).await.unwrap();
-        let state = tempdir().unwrap();
-        let origin = Origin::start(&sim, &state, "").await;
-        origin.live().await;
+        let (sim, origin, _state) = live().await;
         sim.inject(case).unwrap();
         let over = origin.wait_until(&name, 6 * SECOND, |p| p.all_fresh_from("coinbase"));
         let answers = watch(&origin, &sim, async { drop(over.await) }).await;
@@ -166,10 +157,7 @@ async fn whatever_coinbase_does_kraken_is_served_and_the_breaker_opens() {
     ];
     let runs = cases.into_iter().map(|(case, outcome)| async move {
         let name = format!("{:?}", case.fault);
-        let sim = market_sim::start(Options::default()).await.unwrap();
-        let state = tempdir().unwrap();
-        let origin = Origin::start(&sim, &state, "").await;
-        origin.live().await;
+        let (sim, origin, _state) = live().await;
         sim.inject(case).unwrap();
         let down = origin.wait_until(&name, 12 * SECOND, |p| p.status("coinbase") == "down");
         let answers = watch(&origin, &sim, async { drop(down.await) }).await;
@@ -185,10 +173,7 @@ async fn whatever_coinbase_does_kraken_is_served_and_the_breaker_opens() {
 
 #[tokio::test]
 async fn a_429_from_coinbase_is_obeyed() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     sim.fault(Target::Coinbase, Fault::TooManyRequests).unwrap();
     let told = "pricecast_coinbase_requests_total{outcome=\"rate_limited\"}";
     while origin.metric(told).await < 1.0 {
@@ -264,10 +249,7 @@ async fn a_refused_upgrade_is_taken_for_a_ban_and_waited_out() {
 
 #[tokio::test]
 async fn a_kraken_that_drops_every_connection_is_not_stormed() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     sim.fault(Target::Kraken, Fault::Flap).unwrap();
     watch(&origin, &sim, sleep(12 * SECOND)).await;
     let attempts = sim.stats().kraken.attempts;

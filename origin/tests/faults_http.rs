@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use market_sim::{Handle, Options};
-use support::load::{Round, median, quantile, round};
+use support::load::{Round, median, percentile, round};
 use support::program::{Running, optimised_program, program};
 use support::raw::{Raw, get};
 use support::{Prices, client, watch_at};
@@ -197,12 +197,12 @@ async fn at_twice_and_four_times_its_capacity_it_answers_as_much_as_at_its_best(
         "figures: {{\"goodput_at_2x\":{twice:.2},\"goodput_at_4x\":{fourfold:.2},\"refused\":{},\
          \"refused_p99_ms\":{:.0},\"probed\":{},\"lies\":0}}",
         refused.refused_ms.len(),
-        quantile(refused.refused_ms.clone(), 0.99),
+        percentile(refused.refused_ms.clone(), 99),
         answers.len(),
     );
     assert!(twice >= 0.9 && fourfold >= 0.9, "of the best: {twice:.2}, {fourfold:.2}");
     assert!(refused.refused_ms.len() > CAPACITY, "it was no overload");
-    assert!(quantile(refused.refused_ms, 0.99) <= 500.0, "they were told too late");
+    assert!(percentile(refused.refused_ms, 99) <= 500.0, "they were told too late");
     assert_eq!((refused.closed, refused.other), (0, 0), "everyone had an answer");
     assert!(answers.iter().all(|prices| !prices.is_stale()), "the honest client felt it");
 }

@@ -11,9 +11,8 @@ mod support;
 
 use std::time::Duration;
 
-use market_sim::{Fault, FaultSpec, Options, Target};
-use support::{Origin, Prices, watch};
-use tempfile::tempdir;
+use market_sim::{Fault, FaultSpec, Target};
+use support::{Origin, Prices, live, watch};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,10 +27,7 @@ fn kraken_reason(prices: &Prices) -> Option<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kraken_four_seconds_late_loses_to_coinbase_and_says_why_and_comes_back() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
 
     sim.inject(four_seconds_late()).unwrap();
     let began = Instant::now();
@@ -59,10 +55,7 @@ async fn a_kraken_four_seconds_late_loses_to_coinbase_and_says_why_and_comes_bac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_coinbase_gone_too_late_prices_are_flagged_and_fresh_again_when_they_are_not_late() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     sim.fault(Target::Coinbase, Fault::Silence).unwrap();
     sim.inject(four_seconds_late()).unwrap();
     let mut probed = 0;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use market_sim::{Fault, Options, Target};
 use pricecast_origin::supervise::Task;
-use support::{Origin, Prices, watch};
+use support::{Origin, Prices, live, watch};
 use tempfile::tempdir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,10 +62,7 @@ async fn whichever_task_panics_prices_stay_true_in_order_and_are_live_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_kraken_adapter_is_gone_coinbase_serves() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     // It is back at once; so that it is missed, Kraken has nothing for it any more.
     sim.fault(Target::Kraken, Fault::Silence).unwrap();
     origin.drill.strike(Task::Kraken);

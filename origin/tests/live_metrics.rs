@@ -11,9 +11,8 @@ mod support;
 
 use std::time::Duration;
 
-use market_sim::{Fault, Options, Target};
-use support::Origin;
-use tempfile::tempdir;
+use market_sim::{Fault, Target};
+use support::{Origin, live};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,10 +43,7 @@ async fn until(origin: &Origin, name: &str, within: Duration, is_so: impl Fn(f64
 
 #[tokio::test]
 async fn a_scrape_tells_of_a_silent_kraken_a_failing_coinbase_and_krakens_return() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, _state) = live().await;
     until(&origin, UP_COINBASE, 5 * SECOND, |up| up == 1.0).await;
     assert_eq!(origin.metric(UP_KRAKEN).await, 1.0);
     assert_eq!((origin.metric(FAILOVERS).await, origin.metric(BREAKER).await), (0.0, 0.0));

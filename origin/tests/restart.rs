@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use market_sim::{Fault, Options, Target};
-use support::{Origin, Prices};
+use support::{Origin, Prices, live};
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,10 +29,7 @@ fn confirmed(prices: &Prices) -> Vec<(String, i64)> {
 
 #[tokio::test]
 async fn after_a_restart_the_last_prices_are_there_at_once_with_their_true_age() {
-    let sim = market_sim::start(Options::default()).await.unwrap();
-    let state = tempdir().unwrap();
-    let origin = Origin::start(&sim, &state, "").await;
-    origin.live().await;
+    let (sim, origin, state) = live().await;
     sim.fault(Target::Both, Fault::Silence).unwrap();
     let last = origin.wait_until("frozen", 8 * SECOND, |p| p.mode() == "frozen").await;
     origin.end().await.unwrap();

@@ -97,11 +97,11 @@ async fn ask(stream: &mut TcpStream, request: &[u8], bytes: &mut [u8]) -> Option
 
 /// The middle one.
 pub fn median(values: Vec<f64>) -> f64 {
-    quantile(values, 0.5)
+    percentile(values, 50)
 }
 
-/// What the share `q` of all values is below; 0 of none.
-pub fn quantile(mut values: Vec<f64>, q: f64) -> f64 {
+/// What so many per cent of them are not above; 0 of none.
+pub fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get((values.len() as f64 * q) as usize).copied().unwrap_or_default()
+    values.get(values.len() * percent / 100).copied().unwrap_or_default()
 }

@@ -10,12 +10,12 @@ pub mod redis;
 
 use std::time::Duration;
 
-use market_sim::{Handle, Venue};
+use market_sim::{Handle, Options, Venue};
 use pricecast_origin::app::{self, Listeners};
 use pricecast_origin::config::{Config, FileText};
 use pricecast_origin::supervise::Drill;
 use serde_json::Value;
-use tempfile::TempDir;
+use tempfile::{TempDir, tempdir};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,15 @@ pub struct Origin {
     pub state_dir: std::path::PathBuf,
     client: reqwest::Client,
     task: JoinHandle<anyhow::Result<()>>,
+}
+
+/// A market, an origin on it whose prices are live, and the folder of its state.
+pub async fn live() -> (Handle, Origin, TempDir) {
+    let sim = market_sim::start(Options::default()).await.unwrap();
+    let state = tempdir().unwrap();
+    let origin = Origin::start(&sim, &state, "").await;
+    origin.live().await;
+    (sim, origin, state)
 }
 
 /// A client that keeps its connections.
