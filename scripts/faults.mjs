@@ -102,7 +102,7 @@ function report(rows, entries, total, seconds) {
   }
   say(
     `${total.passed} rows pass, ${total.failed} fail, ${total.notRun} not run; ${total.tests} tests in ${Math.round(seconds)} s; ` +
-      `${total.probed} responses probed, ${total.lies} lies, longest unflagged ${total.longestUnflaggedMs} ms`,
+      `${total.probed} responses probed, ${total.probedReal} of them of real processes, ${total.lies} lies, longest unflagged ${total.longestUnflaggedMs} ms`,
   );
 }
 

@@ -42,7 +42,7 @@ export function page(matrix, entries, total, seconds) {
   const lines = [PREAMBLE];
   lines.push(
     `**${total.passed} of ${total.rows} rows pass, ${total.failed} fail, ${total.notRun} are not run here** — ${total.tests} tests in ${Math.round(seconds)} s. ` +
-      `${number(total.probed)} responses probed, ${total.lies} lies; the longest time a price was served as fresh after its venue had left it: ` +
+      `${number(total.probed)} responses probed, ${number(total.probedReal)} of them of real processes, ${total.lies} lies; the longest time a price was served as fresh after its venue had left it: ` +
       `${number(total.longestUnflaggedMs)} ms (limit 5,000).`,
     '',
   );

@@ -53,17 +53,18 @@ test('a row whose test failed, lied or did not run has failed; one that could no
 });
 
 test('a test that serves two rows counts once in the total', () => {
-  const ended = new Map([passed('rust a one', { probed: 10, longest_unflagged_ms: 4000 }), passed('node e2e/b.test.mjs > two', { probed: 1 })]);
+  const sim = 'rust pricecast-core::simulation three';
+  const ended = new Map([passed('rust a one', { probed: 10, longest_unflagged_ms: 4000 }), passed('node e2e/b.test.mjs > two', { probed: 1 }), passed(sim, { probed: 5 })]);
   const entries = [judgeRow(ROW, ended), judgeRow({ ...ROW, row: 2 }, ended)];
   const total = judgeAll(entries, ended);
-  assert.deepEqual([total.passed, total.probed, total.longestUnflaggedMs], [2, 11, 4000]);
+  assert.deepEqual([total.passed, total.probed, total.probedReal, total.longestUnflaggedMs], [2, 16, 11, 4000]);
 });
 
 test('a run fails by a failed row, a lie, or a price that was old; a whole one by too few rows or answers too', () => {
-  const good = { failed: 0, passed: 60, probed: 100_000, lies: 0, longestUnflaggedMs: 5000 };
+  const good = { failed: 0, passed: 60, probedReal: 100_000, lies: 0, longestUnflaggedMs: 5000 };
   assert.deepEqual(shortfalls(good, { isWhole: true }), []);
   for (const bad of [{ failed: 1 }, { lies: 1 }, { longestUnflaggedMs: 5001 }]) assert.equal(shortfalls({ ...good, ...bad }, { isWhole: false }).length, 1);
-  for (const few of [{ passed: 59 }, { probed: 99_999 }]) {
+  for (const few of [{ passed: 59 }, { probedReal: 99_999 }]) {
     assert.equal(shortfalls({ ...good, ...few }, { isWhole: true }).length, 1);
     assert.deepEqual(shortfalls({ ...good, ...few }, { isWhole: false }), []);
   }

@@ -49,20 +49,22 @@ const PROBED_MIN = 100_000;
 const UNFLAGGED_MAX_MS = 5_000;
 
 /** Why a run has failed; nothing if it has not. */
-export function shortfalls({ failed, passed, probed, lies, longestUnflaggedMs }, { isWhole }) {
+export function shortfalls({ failed, passed, probedReal, lies, longestUnflaggedMs }, { isWhole }) {
   return [
     failed > 0 && `${failed} rows`,
     lies > 0 && `${lies} lies`,
     longestUnflaggedMs > UNFLAGGED_MAX_MS && `a price was served as fresh ${longestUnflaggedMs} ms after its venue had left it`,
     isWhole && passed < PASSED_MIN && `${passed} rows passed, fewer than ${PASSED_MIN}`,
-    isWhole && probed < PROBED_MIN && `${probed} responses were probed, fewer than ${PROBED_MIN}`,
+    isWhole && probedReal < PROBED_MIN && `${probedReal} responses of real processes were probed, fewer than ${PROBED_MIN}`,
   ].filter(Boolean);
 }
 
 /** What all rows show together. A test that serves several rows counts once. */
 export function judgeAll(entries, ended) {
   const count = (result) => entries.filter((entry) => entry.result === result).length;
-  const figures = mergeFigures([...ended.values()].map((test) => test.figures ?? {}));
+  const merged = (tests) => mergeFigures(tests.map((test) => test.figures ?? {}));
+  const figures = merged([...ended.values()]);
+  const isReal = ({ name }) => ['process', 'Worker'].includes(tierOf(name));
   return {
     rows: entries.length,
     passed: count('pass'),
@@ -70,6 +72,8 @@ export function judgeAll(entries, ended) {
     notRun: count('not-run'),
     tests: ended.size,
     probed: figures.probed ?? 0,
+    /** By a client of real processes; the others are of simulations. */
+    probedReal: merged([...ended.values()].filter(isReal)).probed ?? 0,
     lies: figures.lies ?? 0,
     longestUnflaggedMs: figures.longest_unflagged_ms ?? 0,
   };
