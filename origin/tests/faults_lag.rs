@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use market_sim::{Fault, FaultSpec, Target};
-use support::{Origin, Prices, live, watch};
+use support::{Prices, live, watch};
 use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
