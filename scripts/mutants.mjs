@@ -36,8 +36,8 @@ const escaped = (name) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 
 /** One pass, over a part or over `only` these. Exit codes 2 and 3 say that some were missed or hung: a result. */
 function run(tests, output, { part, only = [] }) {
-  const args = ['mutants', '--package', 'pricecast-core', '--output', output, '--no-shuffle', '--sharding', 'round-robin', '--colors', 'never'];
-  args.push('--jobs', process.env.JOBS || '2', ...(part ? ['--shard', part.flag] : []), ...only.map(({ name }) => `--re=^${escaped(name)}$`));
+  const args = ['mutants', '--package', 'pricecast-core', '--output', output, '--no-shuffle', '--colors', 'never'];
+  args.push('--jobs', process.env.JOBS || '2', ...(part ? ['--sharding', 'round-robin', '--shard', part.flag] : []), ...only.map(({ name }) => `--re=^${escaped(name)}$`));
   const env = { ...process.env, SIM_SEEDS, PATH: `${path.join(setupDir, 'bin')}:${process.env.PATH}` };
   // Each mutant is built in a copy of its own.
   delete env.CARGO_TARGET_DIR;

@@ -32,7 +32,7 @@ use crate::watchdog;
 /// Connections that wait to be taken in. The kernel drops what comes beyond, and whoever was
 /// dropped tries again after a second: 128, the usual length, was too short for a crowd of 256.
 const QUEUE_LEN: u32 = 1_024;
-/// Nobody but a scraper asks there.
+/// Nobody but a scraper and what watches the process asks there.
 const METRICS_CONNECTIONS_MAX: usize = 16;
 
 /// The bound ports.

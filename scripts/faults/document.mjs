@@ -22,8 +22,8 @@ exchange (some Worker rows have a stub of an origin instead), by its record of i
 5 s after it was confirmed, nor after its venue had left it; (epoch, seq) never backwards in one cache; no error from an
 edge that once had prices; no panic but one on purpose, no memory or files kept. *Longest unflagged* is the time from a venue's leaving
 a price to the last moment it was received as fresh. What Kraken has stopped telling while it stays connected can only be
-found by comparing with Coinbase: such a price may stand for longer, but not more than 25 bp off for more than 15 s;
-it counts as *frozen unflagged*.
+found by comparing with Coinbase: such a price may stand for longer, but in none of these runs more than
+25 bp off for more than 15 s; it counts as *frozen unflagged*.
 
 Tiers: *virtual time* (the decisions, with a clock that is an argument), *network* (the Kraken connection on a simulated
 network), *process* (origin, market-sim, redis-server, edge as real processes, faults by a proxy or by signals), *Worker* (the

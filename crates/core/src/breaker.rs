@@ -32,18 +32,6 @@ pub enum BreakerState {
     },
 }
 
-impl BreakerState {
-    /// Its name in logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open { .. } => "open",
-            Self::HalfOpen { .. } => "half_open",
-        }
-    }
-}
-
 /// Opens after 5 consecutive failures or more than half of the last 20; after 30 s lets probes
 /// through; 3 successes close it.
 #[derive(Clone, Debug)]

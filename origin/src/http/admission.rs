@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::address::AddressKey;
 use super::limits::{ConnectionLimits, Limit};
 
-/// While all places are taken, a connection has so long to show the secret before it gives way to
-/// one from another address. Less, and a burst of the edge's own would close one another unread.
-const GIVES_WAY_AFTER: Duration = Duration::from_millis(100);
+/// While all places are taken, a connection has so long to show the secret, or to be told that it
+/// must come again, before it gives way to one from another address. Less, and a burst of the
+/// edge's own would close one another unread.
+const GIVES_WAY_AFTER: Duration = Duration::from_millis(300);
 
 /// Which place a connection has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -207,7 +207,8 @@ impl Kraken {
     }
 
     /// Suspects a symbol that is silent while the other source's price moves; or drops the
-    /// suspicion once it has no grounds any more. A move counts even while it is only a candidate:
+    /// suspicion once it has no grounds any more: not while the other says nothing, for then nobody
+    /// could tell a price that stands from one that was left. A move counts even while it is only a candidate:
     /// a crash seen on Coinbase alone waits for Kraken, and a frozen Kraken would never speak.
     pub(crate) fn suspect(
         &mut self,
@@ -221,7 +222,7 @@ impl Kraken {
         other.live.into_iter().for_each(|said| entry.note_other(said));
         let moved = other.says.and_then(|said| Some((said, entry.left_behind_by(said)?)));
         let Some((said, nearest)) = moved else {
-            if !std::mem::take(&mut entry.is_suspected) {
+            if other.says.is_none() || !std::mem::take(&mut entry.is_suspected) {
                 return None;
             }
             entry.insists = false;

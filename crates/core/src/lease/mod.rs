@@ -33,7 +33,7 @@
 //! - **Nobody leads before Redis has been reached once**: an instance that starts without it serves what
 //!   it holds, flagged by age.
 //! - **What one knows, all are told.** A follower that finds no snapshot brings the one it holds with its next
-//!   look, at once; and nobody acquires without a last look at the end of the grace. So one that
+//!   look, at once; and no follower acquires without a last look at the end of the grace. So one that
 //!   knows nothing is elected on an emptied Redis only after it has adopted what the others know.
 //! - **A follower adopts only what is newer** than what it holds. A snapshot of an earlier epoch than
 //!   the latest seen is adopted too, if it is newer: it is the last thing the previous leader said.

@@ -237,25 +237,37 @@ fn a_suspected_price_never_comes_back_as_fresh_when_coinbase_dies_too() {
 
 #[test]
 fn a_suspicion_whose_grounds_are_gone_is_settled_by_a_new_snapshot_at_once() {
-    for coinbase_dies in [true, false] {
-        let mut feed = frozen_while_coinbase_moves("10030.00");
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    feed.run_ms(1_000);
+    feed.coinbase.prices.insert(symbol("BTC"), "10001.00".to_owned());
+    feed.actions.clear();
+    let asks = |f: &Feed| {
+        f.actions
+            .iter()
+            .any(|(_, a)| matches!(a, Action::ResubscribeKraken(s) if s.contains(&symbol("BTC"))))
+    };
+    let took_ms = feed.run_until(5_000, asks);
+    assert!(took_ms <= 3_300, "{took_ms} ms");
+    feed.say(symbol("BTC"), "10000.0", true);
+    feed.run_ms(300);
+    assert_eq!(feed.source("BTC"), Source::Coinbase, "there is the hold-down");
+    feed.run_ms(10_500);
+    assert_eq!((feed.source("BTC"), feed.is_stale("BTC")), (Source::Kraken, false));
+}
+
+#[test]
+fn a_suspicion_outlives_the_source_it_came_from_until_kraken_has_news() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    feed.coinbase.is_up = false;
+    for _ in 0..60 {
         feed.run_ms(1_000);
-        feed.coinbase.is_up = !coinbase_dies;
-        feed.coinbase.prices.insert(symbol("BTC"), "10001.00".to_owned());
-        feed.actions.clear();
-        let asks = |f: &Feed| {
-            f.actions.iter().any(
-                |(_, a)| matches!(a, Action::ResubscribeKraken(s) if s.contains(&symbol("BTC"))),
-            )
-        };
-        let took_ms = feed.run_until(5_000, asks);
-        assert!(took_ms <= 3_300, "{took_ms} ms");
+        // Whatever is asked for is answered with the old record.
         feed.say(symbol("BTC"), "10000.0", true);
-        feed.run_ms(300);
-        let point = feed.point("BTC");
-        let is_served = point.source == Source::Kraken && !feed.is_stale("BTC");
-        assert_eq!(is_served, coinbase_dies, "with Coinbase live there is the hold-down");
+        assert!(feed.price("BTC") != "10000.0" || feed.is_stale("BTC"), "{} ms on", feed.now_ms);
     }
+    feed.tick("BTC", "10031.0");
+    feed.run_ms(300);
+    assert_eq!((feed.price("BTC"), feed.is_stale("BTC")), ("10031.0".to_owned(), false));
 }
 
 #[test]

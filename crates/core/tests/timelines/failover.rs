@@ -1,8 +1,8 @@
 //! Which source is served, and when the choice changes; restart and publication.
 
 use pricecast_core::{
-    Aggregator, KrakenEvent, Mode, Publisher, Snapshot, Source, SystemStatus, Transition,
-    UnixMillis,
+    Aggregator, CoinbaseEvent, KrakenEvent, Mode, Publisher, Snapshot, Source, SourceReason,
+    SystemStatus, Transition, UnixMillis,
 };
 
 use crate::support::{self, FIVE, Feed, all_from, both, symbol};
@@ -230,4 +230,29 @@ fn a_writer_made_anew_numbers_on_and_says_nothing_twice() {
     assert_eq!(versions.len(), feed.publications.len(), "no version twice");
     let is_of_mode = |(_, t): &(u64, Transition)| matches!(t, Transition::Mode { .. });
     assert!(!feed.transitions.iter().skip(told).any(is_of_mode), "it was live all the time");
+}
+
+#[test]
+fn a_coinbase_that_fails_is_stale_for_the_reason_of_its_last_failure_until_it_answers() {
+    let mut feed = both();
+    feed.coinbase.is_up = false;
+    for (reason, told) in [
+        (SourceReason::Failing, None),
+        (SourceReason::RateLimited, Some(SourceReason::RateLimited)),
+    ] {
+        feed.coinbase(CoinbaseEvent::Failed(reason));
+        feed.run_ms(1_500);
+        assert_eq!(feed.latest.as_ref().unwrap().sources.coinbase.reason, told);
+    }
+    feed.coinbase.is_up = true;
+    feed.run_ms(1_500);
+    assert_eq!(feed.latest.as_ref().unwrap().sources.coinbase.reason, None);
+}
+
+#[test]
+fn a_writer_knows_the_epoch_it_publishes_under() {
+    let feed = both();
+    assert_eq!(Publisher::new(7).epoch(), 7);
+    let last = feed.latest.clone().unwrap();
+    assert_eq!(Publisher::resume(feed.now(), last.clone()).epoch(), last.version.epoch);
 }
