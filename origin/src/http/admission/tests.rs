@@ -137,7 +137,7 @@ fn while_all_places_are_taken_the_oldest_gives_way_once_it_has_had_its_moment() 
     door.served(OTHER);
     door.refused(ONE, Limit::Connections);
     assert_eq!(door.room_after_ms(0), Some(300));
-    assert_eq!(door.room_after_ms(99), Some(1));
+    assert_eq!(door.room_after_ms(299), Some(1));
     assert_eq!(door.room_after_ms(300), Some(0));
     let next = door.served(PROXY);
     assert!(oldest.end.is_cancelled());
