@@ -261,6 +261,9 @@ impl Lease {
             // What was true when it was answered may not be any more: ask again.
             return self.settle_failure(now);
         }
+        if matches!(answer, Acquired::Granted { epoch } if !is_believable(epoch)) {
+            return self.settle_failure(now);
+        }
         let called_at = self.settle(now);
         let mut effects = self.reached();
         match answer {

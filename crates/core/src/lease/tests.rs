@@ -338,6 +338,18 @@ fn a_grant_that_was_answered_long_ago_is_not_believed() {
 }
 
 #[test]
+fn a_grant_of_an_epoch_nobody_can_lead_under_is_not_believed() {
+    for (epoch, leads) in [(EPOCH_MAX, Some(EPOCH_MAX)), (EPOCH_MAX + 1, None)] {
+        let mut lease = follower();
+        for ms in [0, 100, 200, 300] {
+            looks(&mut lease, ms, NOBODY);
+        }
+        acquires(&mut lease, 302, epoch);
+        assert_eq!(lease.leads(), leads);
+    }
+}
+
+#[test]
 fn one_that_resigns_leads_no_more_and_knows_what_it_knew() {
     let mut lease = leader();
     assert!(lease.resign());
