@@ -18,6 +18,7 @@ const ALONE = /\/(load|malicious|truth|abuse)\.test\.mjs$/;
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
+process.env.PATH = `${path.resolve(root, process.env.SETUP_DIR || '.setup', 'bin')}:${process.env.PATH}`;
 const say = (text) => console.log(`faults: ${text}`);
 
 /** The rows that are asked for; a mistake there is told. */

@@ -4,6 +4,7 @@
 
 worker_build_version=0.8.7
 cargo_deny_version=0.20.2
+cargo_nextest_version=0.9.143
 
 # wasm-bindgen refuses a file made by another version of itself: the lock file decides.
 wasm_bindgen_version() {
@@ -36,6 +37,15 @@ do_wasm_bindgen() {
 }
 
 help_wasm_bindgen() { help_cargo_tool; }
+
+title_cargo_nextest() { echo "cargo-nextest $cargo_nextest_version, compiled from crates.io (~6 min)"; }
+
+# One that is there already serves, whatever its version.
+probe_cargo_nextest() { PATH="$setup_dir/bin:$PATH" cargo nextest --version; }
+
+do_cargo_nextest() { install_crate cargo-nextest "$cargo_nextest_version" --locked; }
+
+help_cargo_nextest() { help_cargo_tool; }
 
 title_cargo_deny() { echo "cargo-deny $cargo_deny_version, compiled from crates.io (~2 min)"; }
 
