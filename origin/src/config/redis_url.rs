@@ -20,7 +20,10 @@ impl RedisUrl {
     pub(super) fn parse(text: &str) -> Parsed<Self> {
         let wanted = || {
             let schemes = "redis://, rediss:// or redis+unix:///";
-            format!("is no {schemes} URL of a Redis, e.g. {EXAMPLE:?}")
+            let is_unescaped = text.matches('@').count() > 1;
+            let escape =
+                if is_unescaped { "; in a password write @ as %40 and / as %2F" } else { "" };
+            format!("is no {schemes} URL of a Redis, e.g. {EXAMPLE:?}{escape}")
         };
         let url = Url::parse(text).map_err(|_| wanted())?;
         if !SCHEMES.contains(&url.scheme()) || url.fragment().is_some() {
@@ -52,9 +55,15 @@ impl RedisUrl {
         self.0.password().is_some() || self.0.query_pairs().any(|(key, _)| key == PASS)
     }
 
-    /// What may be shown of a text that was meant to be one.
+    /// What may be shown of a text that was meant to be one. The password in it may hold an @ or a /,
+    /// whatever a parser makes of that.
     pub(super) fn masked(text: &str) -> String {
-        Url::parse(text).map_or(SECRET_PLACEHOLDER.to_owned(), |url| mask(&url))
+        match (text.split_once("://"), text.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) if !rest.contains(PASS) => {
+                format!("{scheme}://{SECRET_PLACEHOLDER}@{rest}")
+            }
+            _ => Url::parse(text).map_or(SECRET_PLACEHOLDER.to_owned(), |url| mask(&url)),
+        }
     }
 }
 

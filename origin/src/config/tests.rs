@@ -154,8 +154,12 @@ fn the_address_of_a_redis_is_shown_without_its_password() {
         assert!(config.to_toml().contains(&format!("url = \"{shown}\"")), "{}", config.to_toml());
         assert!(!format!("{config:?}").contains("canary"));
     }
-    let error = load("redis.url = \"http://app:canary@redis.example\"", &[]).unwrap_err();
-    assert!(!error.to_string().contains("canary"), "{error}");
+    for url in ["http://app:canary@redis.example", "redis://:c@na/canary@redis.example"] {
+        let error = load(&format!("redis.url = \"{url}\""), &[]).unwrap_err().to_string();
+        assert!(!error.contains("na/") && !error.contains("canary"), "{error}");
+        assert!(error.contains("***@redis.example"), "{error}");
+        assert_eq!(error.contains("write @ as %40"), url.starts_with("redis"), "{error}");
+    }
 }
 
 #[test]
