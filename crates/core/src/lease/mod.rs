@@ -261,7 +261,9 @@ impl Lease {
             // What was true when it was answered may not be any more: ask again.
             return self.settle_failure(now);
         }
-        if matches!(answer, Acquired::Granted { epoch } if !is_believable(epoch)) {
+        // No election gives an epoch that has been seen, or that nobody can lead under.
+        let is_possible = |epoch| is_believable(epoch) && epoch > self.seen_epoch;
+        if matches!(answer, Acquired::Granted { epoch } if !is_possible(epoch)) {
             return self.settle_failure(now);
         }
         let called_at = self.settle(now);

@@ -338,8 +338,11 @@ fn a_grant_that_was_answered_long_ago_is_not_believed() {
 }
 
 #[test]
-fn a_grant_of_an_epoch_nobody_can_lead_under_is_not_believed() {
-    for (epoch, leads) in [(EPOCH_MAX, Some(EPOCH_MAX)), (EPOCH_MAX + 1, None)] {
+fn a_grant_of_an_epoch_that_no_election_gives_is_not_believed() {
+    // 7 has been seen.
+    for (epoch, leads) in
+        [(EPOCH_MAX, Some(EPOCH_MAX)), (EPOCH_MAX + 1, None), (8, Some(8)), (7, None), (0, None)]
+    {
         let mut lease = follower();
         for ms in [0, 100, 200, 300] {
             looks(&mut lease, ms, NOBODY);
