@@ -5,20 +5,18 @@
 
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { page, showFigures } from './faults/document.mjs';
 import { judgeAll, judgeRow, shortfalls } from './faults/judge.mjs';
 import { matrix } from './faults/matrix.mjs';
 import { parseName, runNodeFile, runRust, spawned } from './faults/tests.mjs';
+import { PATH, root, target } from './places.mjs';
 
 /** Test files side by side: they mostly wait for the product's own deadlines. */
 const FILES_AT_ONCE = 3;
 /** These take all the machine gives: they run by themselves, after the others. */
 const ALONE = /\/(load|malicious|truth|abuse)\.test\.mjs$/;
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
-process.env.PATH = `${path.resolve(root, process.env.SETUP_DIR || '.setup', 'bin')}:${process.env.PATH}`;
+process.env.PATH = PATH;
 const say = (text) => console.log(`faults: ${text}`);
 
 /** The rows that are asked for; a mistake there is told. */

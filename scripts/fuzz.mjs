@@ -10,9 +10,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { progress, reason } from './fuzz/progress.mjs';
 import { copySeeds } from './fuzz/seeds.mjs';
+import { PATH, root, target, tools } from './places.mjs';
 
 const AT_A_TIME = 2;
 const LOOK_EVERY_MS = 1_000;
@@ -21,10 +21,8 @@ const TELL_EVERY_MS = 15_000;
 const LEN_MAX = 8_192;
 const LIMITS = ['-timeout=10', '-rss_limit_mb=2048', `-max_len=${LEN_MAX}`, '-print_final_stats=1'];
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const setupDir = path.resolve(root, process.env.SETUP_DIR || '.setup');
-const folder = path.join(path.resolve(root, process.env.CARGO_TARGET_DIR || 'target'), 'fuzz');
-const env = { ...process.env, PATH: `${path.join(setupDir, 'bin')}:${process.env.PATH}` };
+const folder = path.join(target, 'fuzz');
+const env = { ...process.env, PATH };
 // cargo-fuzz is told where to build by a flag.
 delete env.CARGO_TARGET_DIR;
 
@@ -123,7 +121,7 @@ function line({ name, passed, cpuS, execs, coverage, features, corpus, why, arte
   say(`  ${why}`);
   if (artefact) {
     const file = path.relative(root, path.resolve(root, 'fuzz', artefact));
-    say(`  again: PATH=${path.relative(root, setupDir)}/bin:$PATH cargo +nightly fuzz run --target-dir ${path.relative(root, folder)} ${name} ${file}`);
+    say(`  again: PATH=${path.relative(root, tools)}:$PATH cargo +nightly fuzz run --target-dir ${path.relative(root, folder)} ${name} ${file}`);
   }
 }
 

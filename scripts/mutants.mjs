@@ -9,8 +9,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { score, unexplained, verdicts } from './mutants/score.mjs';
+import { PATH, root, target } from './places.mjs';
 
 const CAUGHT_MIN_PERCENT = 90;
 const QUICK = ['--lib', '--test=edge_cache', '--test=timelines'];
@@ -18,9 +18,7 @@ const THOROUGH = ['--test=simulation', '--test=day'];
 /** Enough that a fault that is often seen is seen. */
 const SIM_SEEDS = '40';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const setupDir = path.resolve(root, process.env.SETUP_DIR || '.setup');
-const folder = path.join(path.resolve(root, process.env.CARGO_TARGET_DIR || 'target'), 'mutants');
+const folder = path.join(target, 'mutants');
 const say = (text) => console.log(`mutants: ${text}`);
 const minutes = (since) => `${((Date.now() - since) / 60_000).toFixed(1)} min`;
 
@@ -38,7 +36,7 @@ const escaped = (name) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 function run(tests, output, { part, only = [] }) {
   const args = ['mutants', '--package', 'pricecast-core', '--output', output, '--no-shuffle', '--colors', 'never'];
   args.push('--jobs', process.env.JOBS || '2', ...(part ? ['--sharding', 'round-robin', '--shard', part.flag] : []), ...only.map(({ name }) => `--re=^${escaped(name)}$`));
-  const env = { ...process.env, SIM_SEEDS, PATH: `${path.join(setupDir, 'bin')}:${process.env.PATH}` };
+  const env = { ...process.env, SIM_SEEDS, PATH };
   // Each mutant is built in a copy of its own.
   delete env.CARGO_TARGET_DIR;
   const child = spawn('cargo', [...args, ...tests.map((test) => `--cargo-arg=${test}`)], { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });

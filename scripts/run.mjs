@@ -8,7 +8,7 @@
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { root } from './places.mjs';
 import { Child } from './run/child.mjs';
 import { guard } from './run/guard.mjs';
 import { plan } from './run/plan.mjs';
@@ -19,7 +19,6 @@ const READY_LIMIT_MS = 60_000;
 /** The origin drains for up to 10 s (http.drain). */
 const STOP_PATIENCE_MS = 12_000;
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const startedAt = Date.now();
 const elapsed = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 const say = (text) => console.log(`run: ${text}`);

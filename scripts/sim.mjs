@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { root } from './places.mjs';
 import { failure, figures, sum } from './sim/report.mjs';
 
 /** As many as `make test` runs: enough that each kind of trouble must have shown itself. */
@@ -14,7 +14,6 @@ const CHUNK = 500;
 /** The tests that run over seeds; the others are part of `make test`. */
 const TESTS = ['the_six_promises_hold_in_every_timeline', 'several_origins_keep_the_promises_and_one_of_them_speaks_to_the_exchanges'];
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const startedAt = Date.now();
 const minutes = () => `${((Date.now() - startedAt) / 60_000).toFixed(1)} min`;
 const number = (value) => value.toLocaleString('en');

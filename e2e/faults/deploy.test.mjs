@@ -13,13 +13,11 @@ import { freshFolder } from '../harness/paths.mjs';
 import { NOT_BUILT, previousVersion } from '../harness/previous.mjs';
 import { read, startProbe } from '../harness/probe.mjs';
 import { behaviour, snapshotBody, startStub } from '../harness/stub.mjs';
-import { pause, until } from '../harness/until.mjs';
+import { lasts, pause, until } from '../harness/until.mjs';
 
 /** How old a copy may be that is served without waiting, and a fetch. */
 const RESIDENCE_MS = 2_000 + 500;
 
-const passed = (ms, since) => until(`${ms} ms are over`, ms + 5000, () => Date.now() >= since + ms);
-const greatest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);
 /** Answers that were collected otherwise than by a probe, for `concluded`. */
 const collected = (answers) => ({ stop: () => answers });
 const pricesOf = ({ body }) => body.prices.map(({ symbol, price, source, confirmedAt }) => ({ symbol, price, source, confirmedAt }));
@@ -102,7 +100,7 @@ describe('versions that meet', { concurrency: 2 }, () => {
     const probes = edges.map((edge) => startProbe(t, edge, { everyMs: 40 }));
     await until('live prices', 10_000, () => probes.every(isLive));
     const [from, before] = [Date.now(), await origin.pricesServed()];
-    await passed(8000, from);
+    await lasts(8000, from);
     const perS = ((await origin.pricesServed()) - before) / ((Date.now() - from) / 1000);
     // A new epoch in between, and an outage before it.
     const restartedAt = Date.now();
@@ -220,16 +218,16 @@ describe('versions that meet', { concurrency: 2 }, () => {
     let probe = startProbe(t, before, { everyMs: 40 });
     await until('live prices', 10_000, () => isLive(probe));
     await exchange(`${oldSecret},${newSecret}`);
-    await passed(4000, Date.now());
+    await lasts(4000, Date.now());
     await until('fresh prices', FRESH_FOR_MS, () => isFresh(probe));
     answers.push(await probe.stop());
     const { folder, port } = before;
     await before.stop();
     const after = await startEdge(t, { origins: [origin], vars: { ORIGIN_SECRET: newSecret }, folder, port });
     probe = startProbe(t, after, { everyMs: 40 });
-    await passed(3000, Date.now());
+    await lasts(3000, Date.now());
     await exchange(newSecret);
-    await passed(4000, Date.now());
+    await lasts(4000, Date.now());
     await until('fresh prices', FRESH_FOR_MS, () => isFresh(probe));
     answers.push(await probe.stop());
     refused += await origin.requests('status="403"');

@@ -5,13 +5,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FRESH_FOR_MS, assertAnswers, assertProblem } from '../harness/check.mjs';
 import { PRICES, startEdge, startIsolates } from '../harness/edge.mjs';
-import { concluded } from '../harness/figures.mjs';
+import { concluded, greatest } from '../harness/figures.mjs';
 import { RawClient, json, request } from '../harness/http.mjs';
 import { startMarket } from '../harness/market.mjs';
 import { startColdOrigin, startOrigin } from '../harness/origin.mjs';
-import { read, startProbe } from '../harness/probe.mjs';
+import { startProbe, tookMs } from '../harness/probe.mjs';
 import { behaviour, snapshotBody, startStub } from '../harness/stub.mjs';
-import { until } from '../harness/until.mjs';
+import { lasts, until } from '../harness/until.mjs';
 
 const HARD_MS = 2_000;
 /** A price is flagged from 4 s on (H = 1 s), less one round trip to the origin: on a busy machine that is long. */
@@ -22,9 +22,6 @@ const ANSWERED_WITHIN_MS = 2_000;
 const CACHE_STATUS = /^pricecast; (hit(; ttl=0; detail=revalidating|; ttl=-1; detail=last-known)?|fwd=(miss|stale); (stored|collapsed))$/;
 
 const times = (n, make) => Array.from({ length: n }, (_, i) => make(i));
-const passed = (ms, since) => until(`${ms} ms are over`, ms + 5000, () => Date.now() >= since + ms);
-const tookMs = (answer) => answer.receivedAt - answer.sentAt;
-const greatest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);
 /** Answers that were collected otherwise than by a probe, for `concluded`. */
 const collected = (answers) => ({ stop: () => answers });
 
@@ -69,7 +66,7 @@ async function outlive(t, ways) {
   const failedAt = Date.now();
   const known = stubs.map((stub) => stub.seq);
   ways.forEach(([, behave], i) => (stubs[i].behave = behave));
-  await passed(7000, failedAt);
+  await lasts(7000, failedAt);
   const codes = await Promise.all(edges.map(async (edge) => (await edge.health()).origin.lastFailure));
   const fetches = stubs.map((stub) => stub.requests.filter(({ at }) => at >= failedAt).length);
 
@@ -155,7 +152,7 @@ describe('the edge when something fails', { concurrency: 2 }, () => {
     await until('a second of prices', 5000, () => probes.every((probe) => probe.answers.length > 10));
     const hungAt = Date.now();
     stub.behave = behaviour.hang();
-    await passed(10_000, hungAt);
+    await lasts(10_000, hungAt);
     const given = stub.requests.filter(({ at, closedAt }) => at >= hungAt && closedAt);
     const deadlineMs = greatest(given.map(({ at, closedAt }) => closedAt - at));
     const answers = (await Promise.all(probes.map((probe) => probe.stop()))).flat();
@@ -182,7 +179,7 @@ describe('the edge when something fails', { concurrency: 2 }, () => {
     const edges = await startIsolates(t, ways.length, (i) => ({ origins: [stubs[i]], vars: { ENVIRONMENT: `way-${i}` } }));
     const probes = await startWarmProbes(t, edges);
     const from = Date.now();
-    await passed(9000, from);
+    await lasts(9000, from);
     const answers = await Promise.all(probes.map((probe) => probe.stop()));
     await concluded(t, { probes }, { oldest_price_ms: greatest(answers.flat().map(({ ageMs }) => ageMs)) });
     for (const [i, [what]] of ways.entries()) {
@@ -213,11 +210,11 @@ describe('the edge when something fails', { concurrency: 2 }, () => {
     const edges = await startIsolates(t, CACHES.length, (i) => ({ origins: [stubs[i]], main: main(CACHES[i][1]) }));
     const probes = await startWarmProbes(t, edges);
     const from = Date.now();
-    await passed(5000, from);
+    await lasts(5000, from);
     const hungAt = Date.now();
     const fetches = stubs.map((stub) => stub.requests.filter(({ at }) => at >= from).length);
     for (const stub of stubs) stub.behave = behaviour.hang();
-    await passed(6000, hungAt);
+    await lasts(6000, hungAt);
     const answers = await Promise.all(probes.map((probe) => probe.stop()));
     await concluded(t, { probes }, { slowest_ms: greatest(answers.flat().map(tookMs)), origin_fetches: greatest(fetches) });
     for (const [i, [what]] of CACHES.entries()) {
@@ -234,11 +231,11 @@ describe('the edge when something fails', { concurrency: 2 }, () => {
     const edge = await startEdge(t, { origins: [origin] });
     const probes = [edge, { ask: () => request(`${origin.url}${PRICES}`) }].map((asked) => startProbe(t, asked));
     const coldAt = Date.now();
-    await passed(6000, coldAt);
+    await lasts(6000, coldAt);
     const spokeAt = await market.clear();
     await until('prices from both', FRESH_FOR_MS, () => probes.every((probe) => probe.last.status === 200));
     const recoveredMs = Date.now() - spokeAt;
-    await passed(2000, Date.now());
+    await lasts(2000, Date.now());
     const [before, after] = [[], []];
     for (const probe of probes) {
       const [cold, warm] = atFirstPrices(await probe.stop());
@@ -267,11 +264,11 @@ describe('the edge when something fails', { concurrency: 2 }, () => {
     const isLive = (probe) => probe.last?.body.mode === 'live';
     await until('live prices', 10_000, () => probes.every(isLive));
     const liveAt = Date.now();
-    await passed(4000, liveAt);
+    await lasts(4000, liveAt);
     const silentAt = await market.fault({ target: 'both', fault: 'silence' });
     await until('every price flagged', 7000, () => probes.every((probe) => probe.last.body.mode === 'frozen'));
     const frozenMs = Date.now() - silentAt;
-    await passed(FRESH_FOR_MS + 1000, silentAt);
+    await lasts(FRESH_FOR_MS + 1000, silentAt);
     const clearedAt = await market.clear();
     await until('a live price', FRESH_FOR_MS, () => probes.slice(0, 2).every((probe) => probe.last.body.mode !== 'frozen'));
     const recoveredMs = Date.now() - clearedAt;

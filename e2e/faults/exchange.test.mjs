@@ -3,20 +3,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ended, isAllFrom, isFallback, isFrozen, isLive, lasts, of, startPath, within } from '../harness/path.mjs';
-import { until } from '../harness/until.mjs';
+import { BACK_AFTER_BACKOFF_MS, BACK_MS, TAKEOVER_MS, ended, isAllFrom, isFallback, isFrozen, isLive, isQuiet, of, startPath, within } from '../harness/path.mjs';
+import { lasts, until } from '../harness/until.mjs';
 import { usageOf } from '../harness/usage.mjs';
-
-/** Kraken again: the hold-down of 10 s, and room for a busy machine. */
-const BACK_MS = 15_000;
-/** The same after a while of failures: the backoff first. */
-const BACK_AFTER_BACKOFF_MS = 45_000;
-const TAKEOVER_MS = 5_000;
 
 /** With clients at the edge and at the origin. */
 const start = (t, options) => startPath(t, { isOriginProbed: true, ...options });
 
-const isQuiet = ({ body }) => !body.stale;
 const allQuiet = (answers) => assert.ok(answers.every(isQuiet), 'never flagged');
 
 /** Twenty coins, each ticking by itself. */

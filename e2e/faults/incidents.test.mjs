@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { ended, isAllFrom, isFallback, isFrozen, isLive, lasts, of, startPath, within } from '../harness/path.mjs';
+import { ended, isAllFrom, isFallback, isFrozen, isLive, isQuiet, of, startPath } from '../harness/path.mjs';
 import { root } from '../harness/paths.mjs';
-import { until } from '../harness/until.mjs';
+import { lasts } from '../harness/until.mjs';
 
 const SCENARIOS = path.join(root, 'crates/market-sim/scenarios');
 /** A fill of the edge: its hard age, and the request that brings it. */
@@ -18,7 +18,6 @@ const [FROZEN_FROM_MS, FROZEN_UNTIL_MS] = [3_000, 25_000];
 const seconds = (from, to) => (answer) => answer.at >= from * 1000 && answer.at < to * 1000;
 const source = (symbol) => (answer) => of(answer, symbol).source;
 const isFresh = (symbol) => (answer) => of(answer, symbol).stale === false;
-const isQuiet = ({ body }) => !body.stale;
 
 /** What each file says, as `judge(answers, the path)`; each answer has `at`, ms since the script began. */
 const INCIDENTS = {

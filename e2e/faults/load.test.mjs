@@ -5,14 +5,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assertAnswers } from '../harness/check.mjs';
 import { PRICES, startEdge, startIsolates } from '../harness/edge.mjs';
-import { concluded, figures } from '../harness/figures.mjs';
+import { concluded, figures, greatest } from '../harness/figures.mjs';
 import { Book, Wire, startFlood } from '../harness/flood.mjs';
 import { RawClient, json } from '../harness/http.mjs';
 import { startMarket } from '../harness/market.mjs';
 import { startOrigin } from '../harness/origin.mjs';
-import { read } from '../harness/probe.mjs';
+import { read, tookMs } from '../harness/probe.mjs';
 import { behaviour, startStub } from '../harness/stub.mjs';
-import { until } from '../harness/until.mjs';
+import { lasts, until } from '../harness/until.mjs';
 import { WARM_AFTER, assertLittle, watchWorkerd } from '../harness/usage.mjs';
 
 const HARD_MS = 2_000;
@@ -20,9 +20,6 @@ const HARD_MS = 2_000;
 const FETCHES_PER_S = 1.2;
 
 const times = (n, make) => Array.from({ length: n }, (_, i) => make(i));
-const passed = (ms, since) => until(`${ms} ms are over`, ms + 5000, () => Date.now() >= since + ms);
-const greatest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);
-const tookMs = (answer) => answer.receivedAt - answer.sentAt;
 const onItsOwn = { agent: undefined };
 
 describe('the edge under load', () => {
@@ -71,7 +68,7 @@ describe('the edge under load', () => {
     await until('V8 has taken its memory', 60_000, () => flood.answered > WARM_AFTER);
     const gained = watchWorkerd();
     const [from, before] = [Date.now(), await origin.pricesServed()];
-    await passed(10_000, from);
+    await lasts(10_000, from);
     const perS = ((await origin.pricesServed()) - before) / ((Date.now() - from) / 1000);
     await flood.stop();
     const held = await gained();
@@ -88,7 +85,7 @@ describe('the edge under load', () => {
     stub.behave = behaviour.prices({ delayMs: 400 });
     for (let round = 2; round <= 5; round++) {
       const { at } = stub.requests.at(-1);
-      await passed(HARD_MS + 500, at);
+      await lasts(HARD_MS + 500, at);
       const leader = await RawClient.send(edge.url, PRICES);
       await until('the leader fetches', 3000, () => stub.fetches === round);
       const followers = Promise.all(times(25, () => edge.ask(PRICES, onItsOwn)));
@@ -113,7 +110,7 @@ describe('the edge under load', () => {
     for (let round = 0; round < 10; round++) {
       // Requests that find a hit have none to wait for: those that wait come to a copy beyond its hard age.
       const place = round % 5 === 4 ? 'handler' : 'hot';
-      if (place === 'handler') await passed(HARD_MS + 100, stub.requests.at(-1).at);
+      if (place === 'handler') await lasts(HARD_MS + 100, stub.requests.at(-1).at);
       else await until('a hit', 3000, async () => (await edge.ask()).headers['cache-status'] === 'pricecast; hit');
       const drill = (i) => (i === 50 ? { 'pricecast-drill': `${place}-${round}` } : {});
       (await Promise.all(times(100, (i) => edge.ask(PRICES, { ...onItsOwn, headers: drill(i) })))).forEach(keep);

@@ -10,14 +10,13 @@ import { Book, Wire, startFlood } from '../harness/flood.mjs';
 import { startMarket } from '../harness/market.mjs';
 import { startOrigin } from '../harness/origin.mjs';
 import { behaviour, snapshotBody, startStub } from '../harness/stub.mjs';
-import { until } from '../harness/until.mjs';
+import { lasts, until } from '../harness/until.mjs';
 import { assertLittle, watchWorkerd } from '../harness/usage.mjs';
 
 const ALIAS = '/v1/prices';
 /** Origin fetches a second, whatever is asked. */
 const FETCHES_PER_S = 1.2;
 
-const passed = (ms, since) => until(`${ms} ms are over`, ms + 5000, () => Date.now() >= since + ms);
 const random = () => Math.random().toString(36).slice(2);
 
 /** One isolate asked without anything between it and the client. */
@@ -88,7 +87,7 @@ describe('the edge among the malicious', () => {
     });
     await until('the flood has begun', 15_000, () => flood.answered > 500);
     const [from, before] = [Date.now(), await origin.pricesServed()];
-    await passed(10_000, from);
+    await lasts(10_000, from);
     const perS = ((await origin.pricesServed()) - before) / ((Date.now() - from) / 1000);
     await flood.stop();
     const held = await gained();
@@ -110,7 +109,7 @@ describe('the edge among the malicious', () => {
     const positions = ['a cold edge', 'a copy past its soft age', 'a copy beyond its hard age'];
     let clean;
     for (const [i, position] of positions.entries()) {
-      await passed(i * 1100, stub.requests.at(-1)?.at ?? Date.now());
+      await lasts(i * 1100, stub.requests.at(-1)?.at ?? Date.now());
       const poisoned = await askRaw(edge, { headers: { ...all, host: edge.host } });
       assert.equal(poisoned.status, 200, position);
       assertNothingOf(poisoned);

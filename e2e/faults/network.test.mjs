@@ -3,22 +3,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { ended, isAllFrom, isFallback, isFrozen, isLive, lasts, startPath, within } from '../harness/path.mjs';
+import { BACK_AFTER_BACKOFF_MS, BACK_MS, TAKEOVER_MS, ended, isFallback, isFrozen, isLive, isQuiet, startPath, within } from '../harness/path.mjs';
 import { startProxy } from '../harness/proxy.mjs';
 import { makeAuthority, startTls } from '../harness/tls.mjs';
-import { until } from '../harness/until.mjs';
-
-/** Kraken again: the hold-down of 10 s, and room for a busy machine. */
-const BACK_MS = 15_000;
-/** The same after a while of failures: the backoff first, at most 30 s of it. */
-const BACK_AFTER_BACKOFF_MS = 45_000;
-/** Five seconds at the edge is what the product promises; the origin is that much quicker. */
-const TAKEOVER_MS = 5_000;
+import { lasts, until } from '../harness/until.mjs';
 
 /** With clients at the edge and at the origin. */
 const start = (t, options) => startPath(t, { isOriginProbed: true, ...options });
-
-const isQuiet = ({ body }) => !body.stale;
 
 /** Takeover as the client at the edge and the one at the origin saw it. */
 async function takeover({ probe, probes: [, originProbe] }, since, limitMs = TAKEOVER_MS) {

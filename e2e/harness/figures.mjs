@@ -37,3 +37,5 @@ export async function concluded(t, { market, probe, probes = [probe], heldMs, fr
 export function figures(t, numbers) {
   t.diagnostic(`figures: ${JSON.stringify(numbers)}`);
 }
+
+export const greatest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);

@@ -47,10 +47,15 @@ export const of = (answer, symbol) => answer.body.prices.find((price) => price.s
 export const isAllFrom = (source) => (answer) => answer?.body.prices?.every((price) => price.source === source) ?? false;
 export const isLive = (answer) => isAllFrom('kraken')(answer) && answer.body.mode === 'live';
 export const isFallback = (answer) => isAllFrom('coinbase')(answer) && answer.body.mode === 'fallback';
+export const isQuiet = ({ body }) => !body.stale;
 export const isFrozen = (answer) => answer.body.mode === 'frozen';
 
-/** Lets time pass on purpose: a fault that lasts so long. */
-export const lasts = (ms, since = Date.now()) => until(`${ms} ms`, ms + 2000, () => Date.now() >= since + ms);
+/** Kraken again: the hold-down of 10 s, and room for a busy machine. */
+export const BACK_MS = 15_000;
+/** The same after a while of failures: the backoff first, at most 30 s of it. */
+export const BACK_AFTER_BACKOFF_MS = 45_000;
+/** Five seconds at the edge is what the product promises; the origin is that much quicker. */
+export const TAKEOVER_MS = 5_000;
 
 /** How long after `since` the probe first had an answer that `holds`; fails unless within `limitMs`. */
 export async function within(limitMs, probe, since, what, holds) {

@@ -52,3 +52,6 @@ export function read(answer) {
   const oldest = Math.min(...body.prices.map((price) => price.confirmedAt));
   return { ...answer, body, text: answer.body, ageMs: now - oldest + (answer.receivedAt - answer.sentAt) };
 }
+
+/** From asking to the last byte. */
+export const tookMs = (answer) => answer.receivedAt - answer.sentAt;

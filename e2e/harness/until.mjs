@@ -7,6 +7,9 @@ const LOOK_AGAIN_MS = 20;
 /** For loops that look again; never to give something time to happen. */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Lets time pass on purpose: until `ms` are over since then, for what must last so long. */
+export const lasts = (ms, since = Date.now()) => until(`${ms} ms are over`, ms + 5000, () => Date.now() >= since + ms);
+
 /**
  * The first truthy value of `condition()`. A condition that throws is not true yet, but what it
  * asserts must hold each time. After `limitMs` it fails and says what was awaited, and what was

@@ -44,6 +44,32 @@ fn bounded(message: &str) -> String {
     message.chars().take(PANIC_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
+/// What has been told since something last went well: each thing once, for the counters tell how often.
+#[derive(Debug)]
+pub(crate) struct EachOnce<T>(Vec<T>);
+
+impl<T> Default for EachOnce<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: PartialEq> EachOnce<T> {
+    /// Whether `what` is to be told; then it is taken as told.
+    pub(crate) fn is_news(&mut self, what: T) -> bool {
+        let is_news = !self.0.contains(&what);
+        if is_news {
+            self.0.push(what);
+        }
+        is_news
+    }
+
+    /// It goes well again: whatever comes next is news.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

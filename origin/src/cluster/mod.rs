@@ -36,6 +36,7 @@ use crate::health::Health;
 use crate::ingest::Mandate;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
+use crate::telemetry::EachOnce;
 
 /// How often Redis is asked for the time before the clock starts. The first answer comes over a
 /// connection that must be made.
@@ -53,8 +54,8 @@ pub struct Member {
     refused_head: String,
     /// Why the snapshot in Redis is refused, if it is: each reason is told once.
     refused: Option<&'static str>,
-    /// Why calls have failed since the last that did not: each is told once.
-    failing: Vec<CallFailure>,
+    /// Why calls have failed since the last that did not.
+    failing: EachOnce<CallFailure>,
     symbols: BTreeSet<Symbol>,
     /// Whoever leads has other symbols, and that was told.
     has_other_symbols: bool,
@@ -98,7 +99,7 @@ impl Member {
             lease: Lease::new(LeaseParams::default(), Version::default()),
             refused_head: NO_HEAD.to_owned(),
             refused: None,
-            failing: Vec::new(),
+            failing: EachOnce::default(),
             symbols: config.symbols.iter().copied().collect(),
             has_other_symbols: false,
             duty: CancellationToken::new(),
@@ -255,8 +256,7 @@ impl Member {
         let Failed { failure, error } = failed;
         let effects = self.lease.settle_failure(self.clock.now());
         self.stand(Redis::Fails(*failure));
-        if !self.failing.contains(failure) {
-            self.failing.push(*failure);
+        if self.failing.is_news(*failure) {
             let (call, reason) = (order.as_str(), failure.as_str());
             warn!(call, reason, error, "call Redis ({call}): {error}");
         }

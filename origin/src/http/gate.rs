@@ -65,7 +65,7 @@ impl Gate {
         peer: Option<&Peer>,
         is_probe: bool,
         now: UnixMillis,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<Permit, Refusal> {
         let access = Access::of(headers, &self.secrets);
         if let Some(peer) = peer.filter(|_| access == Access::Edge) {
             peer.prove();
@@ -76,7 +76,7 @@ impl Gate {
             // takes no place either, or strangers could take them all.
             let may_ask = !is_limited || may_ask(self.probe_buckets.as_ref(), peer, now);
             let refusal = Refusal::Limited(Limit::RequestsPerAddress);
-            return may_ask.then_some(Place(None)).ok_or(refusal);
+            return may_ask.then_some(Permit(None)).ok_or(refusal);
         }
         if let Some(limit) = peer.and_then(Peer::refusal) {
             return Err(Refusal::Limited(limit));
@@ -87,8 +87,8 @@ impl Gate {
         if access == Access::Nobody {
             return Err(Refusal::Forbidden);
         }
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map(|place| Place(Some(place))).map_err(|_| Refusal::Limited(Limit::Requests))
+        let permit = Arc::clone(&self.places).try_acquire_owned();
+        permit.map(|permit| Permit(Some(permit))).map_err(|_| Refusal::Limited(Limit::Requests))
     }
 }
 
@@ -97,24 +97,24 @@ fn may_ask(buckets: Option<&Buckets>, peer: Option<&Peer>, now: UnixMillis) -> b
     peer.and_then(Peer::address).is_none_or(|address| buckets.take(address, now))
 }
 
-/// A request's place among those being answered; free again when dropped. A probe has none.
+/// To be answered: a request's place among those that are, free again when dropped. A probe takes none.
 #[derive(Debug)]
-pub(super) struct Place(Option<OwnedSemaphorePermit>);
+pub(super) struct Permit(Option<OwnedSemaphorePermit>);
 
-impl Place {
+impl Permit {
     /// `body`, holding the place until it has been written in full.
     pub(super) fn held_by(self, body: Bytes) -> Bytes {
         if body.is_empty() || self.0.is_none() {
             body
         } else {
-            Bytes::from_owner(Held { body, _place: self })
+            Bytes::from_owner(Held { body, _permit: self })
         }
     }
 }
 
 struct Held {
     body: Bytes,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl AsRef<[u8]> for Held {

@@ -92,8 +92,8 @@ impl Site {
         let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
         let is_probe =
             matches!(called, Ok(Call { resource: Resource::Live | Resource::Ready, .. }));
-        let place = match self.gate.enter(request.headers(), peer, is_probe, self.clock.now()) {
-            Ok(place) => place,
+        let permit = match self.gate.enter(request.headers(), peer, is_probe, self.clock.now()) {
+            Ok(permit) => permit,
             Err(refusal) => return (Label::Refused, self.refuse(refusal)),
         };
         if let Some(code) = respond::over_limit(request) {
@@ -103,7 +103,7 @@ impl Site {
             Ok(Call { resource, verb: Verb::Options }) => (Label::Of(resource), Reply::preflight()),
             Ok(Call { resource, verb: Verb::Get | Verb::Head }) => {
                 let mut reply = self.represent(resource, request.headers());
-                reply.body = place.held_by(reply.body);
+                reply.body = permit.held_by(reply.body);
                 (Label::Of(resource), reply)
             }
             Err(code) => (Label::Refused, Reply::problem(Problem::from(code))),

@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::deadlines::Deadlines;
 use super::limits::ConnectionLimits;
-use super::notice::Notice;
+use super::notice::{Notice, Seldom};
 use super::peer::{Door, Guest, Peer};
 use super::strict_lines::StrictLines;
 use crate::config::Config;
@@ -42,7 +42,6 @@ const HEAD_LEN_MAX: usize = 32 * 1_024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// After the order to stop: until a request sent before it has been read.
 const LAST_HEADS_WITHIN: Duration = Duration::from_millis(200);
-const ACCEPT_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -116,8 +115,8 @@ pub async fn serve(
         made_room
     };
     let notice = Notice::default();
-    let mut trouble = AcceptTrouble::new(Arc::clone(&metrics));
-    while let Some(accepted) = accept(&listener, &door, &mut trouble, &stop).await {
+    let trouble = AcceptTrouble::new(Arc::clone(&metrics));
+    while let Some(accepted) = accept(&listener, &door, &trouble, &stop).await {
         if let Some(limit) = admit(accepted) {
             metrics.http_limited(limit.as_str());
             notice.closed(limit, Instant::now());
@@ -166,7 +165,7 @@ fn connection(
 async fn accept(
     listener: &TcpListener,
     door: &Door,
-    trouble: &mut AcceptTrouble,
+    trouble: &AcceptTrouble,
     stop: &CancellationToken,
 ) -> Option<(TcpStream, SocketAddr)> {
     stop.run_until_cancelled(async {
@@ -184,22 +183,21 @@ async fn accept(
 /// Counts errors of `accept`, and tells of them now and then: they come in thousands.
 struct AcceptTrouble {
     metrics: Arc<Metrics>,
-    told_at: Option<Instant>,
+    told: Seldom,
 }
 
 impl AcceptTrouble {
-    const fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, told_at: None }
+    fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, told: Seldom::default() }
     }
 
-    async fn pause_after(&mut self, error: &io::Error) {
+    async fn pause_after(&self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset};
         if matches!(error.kind(), ConnectionAborted | ConnectionReset) {
             return;
         }
         self.metrics.http_limited("accept_failed");
-        if self.told_at.is_none_or(|at| at.elapsed() >= ACCEPT_TOLD_EVERY) {
-            self.told_at = Some(Instant::now());
+        if self.told.is_due(Instant::now()) {
             warn!(error = %error, "accept a connection: {error}; tried again and again");
         }
         sleep(ACCEPT_PAUSE).await;

@@ -1,7 +1,7 @@
 //! A small WebSocket client and a small HTTP client, with a deadline on every wait.
 
 use futures_util::{SinkExt, StreamExt};
-use market_sim::{Handle, Options};
+use market_sim::{Fault, FaultSpec, Handle, Options, Target, Venue};
 use serde_json::Value;
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,6 +17,16 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) const A_WHILE: Duration = Duration::from_millis(300);
 
 pub(crate) const SYMBOLS: [&str; 3] = ["BTC", "ETH", "DOGE"];
+
+pub(crate) fn kraken(fault: Fault) -> FaultSpec {
+    FaultSpec::new(Target::Kraken, fault)
+}
+
+/// What Bitcoin costs on Kraken, by its own record.
+pub(crate) fn last_price(sim: &Handle) -> f64 {
+    let truth = sim.truth();
+    truth.price_at(Venue::Kraken, "BTC", truth.now_ms()).unwrap().to_f64()
+}
 
 /// A busy market of three symbols.
 pub(crate) async fn busy() -> Handle {

@@ -1,18 +1,11 @@
 //! Each fault on the fake Kraken, and its end.
 
-use crate::client::{A_WHILE, DEADLINE, Got, Ws, busy, is_rst, still, until_stats};
+use crate::client::{
+    A_WHILE, DEADLINE, Got, Ws, busy, is_rst, kraken, last_price, still, until_stats,
+};
 use market_sim::{Fault, FaultSpec, Handle, Target, Venue};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Error as WsError;
-
-fn kraken(fault: Fault) -> FaultSpec {
-    FaultSpec::new(Target::Kraken, fault)
-}
-
-fn last_price(sim: &Handle) -> f64 {
-    let truth = sim.truth();
-    truth.price_at(Venue::Kraken, "BTC", truth.now_ms()).unwrap().to_f64()
-}
 
 #[tokio::test]
 async fn silence_sends_nothing_and_answers_after_it() {

@@ -1,17 +1,8 @@
 //! Each fault of what the fake Kraken says, and its end.
 
-use crate::client::{A_WHILE, Got, Ws, busy, still};
-use market_sim::{BadNumber, Fault, FaultSpec, Handle, Target, Venue};
+use crate::client::{A_WHILE, Got, Ws, busy, kraken, last_price, still};
+use market_sim::{BadNumber, Fault, FaultSpec, Target, Venue};
 use tokio_tungstenite::tungstenite::Error as WsError;
-
-fn kraken(fault: Fault) -> FaultSpec {
-    FaultSpec::new(Target::Kraken, fault)
-}
-
-fn last_price(sim: &Handle) -> f64 {
-    let truth = sim.truth();
-    truth.price_at(Venue::Kraken, "BTC", truth.now_ms()).unwrap().to_f64()
-}
 
 #[tokio::test]
 async fn garbage_replaces_every_ticker_frame() {

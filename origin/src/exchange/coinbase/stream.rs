@@ -14,6 +14,7 @@ use super::schedule::{Next, Schedule};
 use crate::clock::Clock;
 use crate::exchange::{Received, Sender};
 use crate::metrics::Metrics;
+use crate::telemetry::EachOnce;
 
 /// Sleep at most so long, so that "no source is live" shortens a pause of the breaker.
 const NAP_MAX: Duration = Duration::from_millis(250);
@@ -50,8 +51,7 @@ impl CoinbasePoller {
         if self.tell(self.clock.now(), CoinbaseEvent::BreakerOpen(false)).await.is_err() {
             return;
         }
-        // The failures told of since the last success.
-        let mut told = Vec::new();
+        let mut failing = EachOnce::default();
         loop {
             let any_source_live = *self.any_source_live.borrow();
             let ask = match schedule.next(self.clock.now(), any_source_live) {
@@ -68,11 +68,9 @@ impl CoinbasePoller {
             let outcome = fetched.as_str();
             let latency_ms = at.ms_since(sent_at);
             debug!(source = "coinbase", outcome, latency_ms, "coinbase: {outcome}");
-            // Each once: while they last, the counters tell how often.
             if outcome == "ok" {
-                told.clear();
-            } else if !told.contains(&outcome) {
-                told.push(outcome);
+                failing.clear();
+            } else if failing.is_news(outcome) {
                 warn!(source = "coinbase", outcome, "ask Coinbase for prices: {outcome}");
             }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
