@@ -191,24 +191,31 @@ async fn only_a_newer_snapshot_is_found_and_never_one_replaced_by_an_older() {
 }
 
 #[tokio::test]
-async fn what_a_follower_brings_is_stored_only_where_there_is_nothing() {
+async fn what_a_follower_brings_is_stored_where_there_is_nothing_or_an_older_one() {
     let Some(server) = Server::start().await else { return };
     let (mut a, mut b) = (Instance::new(&server, "a1"), Instance::new(&server, "b2"));
-    assert!(a.look(0).await.is_bare);
-    let mut brings = async |epoch, seq| {
-        let (held, brought) = (Version { epoch, seq }, kept(epoch, seq));
-        let answer = b.ask(|s| s.look(epoch, held, NO_HEAD, Some(&brought))).await.unwrap();
-        assert_eq!(answer.verdict(), "none", "{held}");
-    };
-    brings(7, 3).await;
-    assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(7, 3)));
-    let told = a.look(0).await;
-    assert_eq!((told.is_bare, told.fence_epoch), (false, 7));
-    brings(8, 1).await;
-    assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(7, 3)), "the first stays");
-    // Nor does it take the place of what is none of ours.
+    assert!(a.look(0).await.is_behind);
+    for (brought, stays) in [
+        ((7, 3), (7, 3)),
+        ((7, 2), (7, 3)),
+        ((6, 9), (7, 3)),
+        ((7, 4), (7, 4)),
+        ((8, 1), (8, 1)),
+        ((7, 9), (8, 1)),
+    ] {
+        let held = Version { epoch: brought.0, seq: brought.1 };
+        let told = b.ask(|s| s.look(0, held, NO_HEAD, None)).await.unwrap().looked(None);
+        assert_eq!(told.is_behind, brought == stays, "asked for {held}");
+        let brought = kept(held.epoch, held.seq);
+        let told = b.ask(|s| s.look(0, held, NO_HEAD, Some(&brought))).await.unwrap();
+        assert!(!told.looked(None).is_behind, "after {held}");
+        assert_eq!(told.found, (brought != kept(stays.0, stays.1)).then(|| kept(stays.0, stays.1)));
+        assert_eq!(a.found(NONE, NO_HEAD).await, Some(kept(stays.0, stays.1)), "after {held}");
+        assert_eq!(a.look(0).await.fence_epoch, stays.0, "after {held}");
+    }
+    // It does not take the place of what is none of ours.
     server.does("SET {test}:snapshot x").await;
-    assert!(!a.look(0).await.is_bare);
+    assert!(!a.look(0).await.is_behind);
     let answer = a.ask(|s| s.look(0, NONE, NO_HEAD, Some(&kept(9, 1)))).await.unwrap();
     assert_eq!(answer.found.unwrap().head, "");
     // Whoever is elected replaces all of it.

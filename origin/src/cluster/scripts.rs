@@ -12,8 +12,8 @@ use super::kept::Kept;
 pub const NO_HEAD: &str = "-";
 
 /// All that a script can say.
-const VERDICTS: [&str; 9] =
-    ["bare", "none", "found", "granted", "held", "done", "absent", "foreign", "fenced"];
+const VERDICTS: [&str; 10] =
+    ["bare", "older", "none", "found", "granted", "held", "done", "absent", "foreign", "fenced"];
 
 /// The scripts, for one run of one instance.
 pub struct Scripts {
@@ -42,7 +42,7 @@ impl Scripts {
     }
 
     /// Who leads, and is there a snapshot newer than `held`, other than the one with `refused_head`?
-    /// Where there is none, `brought` is stored.
+    /// Where there is none, or an older one, `brought` is stored: it is what is `held`.
     #[must_use]
     pub fn look(
         &self,
@@ -147,8 +147,8 @@ impl Answer {
     /// As the answer to a look that found `snapshot`.
     #[must_use]
     pub fn looked(&self, snapshot: Option<Version>) -> Look {
-        let is_bare = self.verdict == "bare";
-        Look { holder: self.holder, fence_epoch: self.fence_epoch, snapshot, is_bare }
+        let is_behind = matches!(self.verdict, "bare" | "older");
+        Look { holder: self.holder, fence_epoch: self.fence_epoch, snapshot, is_behind }
     }
 
     /// As the answer to an acquisition.

@@ -8,7 +8,7 @@
 //!
 //! | script | what it does |
 //! |---|---|
-//! | `look(me, seen_epoch, held, snapshot?)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; stores the snapshot where there is none; tells the lease, the fence, the stored snapshot if newer than `held` or that there is none, and Redis `TIME` |
+//! | `look(me, seen_epoch, held, snapshot?)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; stores the snapshot where there is none or an older one; tells the lease, the fence, the stored snapshot if newer than `held` or that there is none or an older one, and Redis `TIME` |
 //! | `acquire(me, ttl, seen_epoch)` | held by another under `seen_epoch` or a higher one: refused. Otherwise `epoch = max(TIME in ms, fence + 1, seen_epoch + 1)`; stores the lease under it and raises the fence to it |
 //! | `write(me, epoch, ttl, snapshot?)` | no lease: refused [`Refusal::Absent`]; another's: [`Refusal::Foreign`]; not of this epoch, or the fence above it, or a later snapshot stored: [`Refusal::Fenced`]. Otherwise extends the lease and stores the snapshot |
 //! | `release(me)` | drops the lease if it is `me`'s: for an orderly end, once ingestion has stopped |
@@ -32,8 +32,8 @@
 //!   clock: it writes before it publishes anything, see [`Lease::may_publish`].
 //! - **Nobody leads before Redis has been reached once**: an instance that starts without it serves what
 //!   it holds, flagged by age.
-//! - **What one knows, all are told.** A follower that finds no snapshot brings the one it holds with its next
-//!   look, at once; and no follower acquires without a last look at the end of the grace. So one that
+//! - **What one knows, all are told.** A follower that finds no snapshot, or one older than the one it holds, brings
+//!   its own with its next look, at once; so of several the newest stays. And no follower acquires without a last look at the end of the grace. So one that
 //!   knows nothing is elected on an emptied Redis only after it has adopted what the others know.
 //! - **A follower adopts only what is newer** than what it holds. A snapshot of an earlier epoch than
 //!   the latest seen is adopted too, if it is newer: it is the last thing the previous leader said.
@@ -85,7 +85,7 @@ enum Role {
 struct Follower {
     missing: Option<Missing>,
     /// The last look found no snapshot.
-    is_bare: bool,
+    is_behind: bool,
 }
 
 /// The lease was seen missing, in looks without a gap.
@@ -106,7 +106,7 @@ struct Leader {
 }
 
 impl Role {
-    const FOLLOWER: Self = Self::Follower(Follower { missing: None, is_bare: false });
+    const FOLLOWER: Self = Self::Follower(Follower { missing: None, is_behind: false });
 }
 
 impl Lease {
@@ -242,8 +242,8 @@ impl Lease {
         }
         self.due_at = called_at.plus_ms(self.params.look_every_ms);
         let (is_prompt, seen_epoch) = (self.is_prompt(called_at, now), self.seen_epoch);
-        if let Role::Follower(Follower { missing, is_bare }) = &mut self.role {
-            *is_bare = look.is_bare;
+        if let Role::Follower(Follower { missing, is_behind }) = &mut self.role {
+            *is_behind = look.is_behind;
             // A lease in our own name is one whose grant we never heard of: as good as none.
             let is_held = matches!(look.holder, Holder::Other { epoch } if epoch >= seen_epoch);
             let is_missing = is_prompt && !is_held;
@@ -387,7 +387,7 @@ impl Lease {
 
     /// Whether Redis has no snapshot, and this one holds one.
     fn brings(&self, follower: Follower) -> bool {
-        follower.is_bare && self.held > Version::default()
+        follower.is_behind && self.held > Version::default()
     }
 
     const fn is_grace_over(&self, missing: Missing) -> bool {

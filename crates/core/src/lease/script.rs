@@ -11,7 +11,7 @@ pub enum Order {
         seen_epoch: u64,
         /// The snapshot it holds: only a newer one is of use.
         held: Version,
-        /// Whether it is brought along, for a Redis that has none.
+        /// Whether it is brought along, for a Redis that has none or an older one.
         is_brought: bool,
     },
     /// Take the lease, if nobody else has it, or only under a lower epoch than the sender has seen.
@@ -79,8 +79,8 @@ pub struct Look {
     pub fence_epoch: u64,
     /// The stored snapshot, where it is newer than the one held and could be read.
     pub snapshot: Option<Version>,
-    /// There is no snapshot, nor anything else in its place.
-    pub is_bare: bool,
+    /// There is no snapshot, nor anything else in its place; or one older than the one held.
+    pub is_behind: bool,
 }
 
 /// The answer to [`Order::Acquire`].

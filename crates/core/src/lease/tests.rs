@@ -11,7 +11,7 @@ fn version(epoch: u64, seq: u64) -> Version {
 }
 
 fn look(holder: Holder) -> Look {
-    Look { holder, fence_epoch: 7, snapshot: None, is_bare: false }
+    Look { holder, fence_epoch: 7, snapshot: None, is_behind: false }
 }
 
 fn follower() -> Lease {

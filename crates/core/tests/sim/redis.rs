@@ -131,7 +131,8 @@ impl Redis {
         self.keys.lease.take_if(|lease| lease.lapses_at <= time_ms);
         match call.order {
             Order::Look { seen_epoch, held, .. } => {
-                if self.keys.snapshot.is_none() {
+                let version = |snapshot: &Option<Snapshot>| snapshot.as_ref().map(|s| s.version);
+                if version(&call.snapshot) > version(&self.keys.snapshot) {
                     self.keys.snapshot.clone_from(&call.snapshot);
                 }
                 (self.look(call.me, seen_epoch, held), Done::Nothing)
@@ -157,8 +158,8 @@ impl Redis {
         };
         let snapshot = self.keys.snapshot.clone().filter(|snapshot| snapshot.version > held);
         let version = snapshot.as_ref().map(|snapshot| snapshot.version);
-        let is_bare = self.keys.snapshot.is_none();
-        let look = Look { holder, fence_epoch: self.fence(), snapshot: version, is_bare };
+        let is_behind = self.keys.snapshot.as_ref().is_none_or(|stored| stored.version < held);
+        let look = Look { holder, fence_epoch: self.fence(), snapshot: version, is_behind };
         Answer::Looked(look, snapshot)
     }
 

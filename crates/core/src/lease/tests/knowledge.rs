@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_follower_brings_what_it_holds_to_a_redis_without_a_snapshot_at_once_and_once() {
-    let bare = Look { is_bare: true, ..look(NOBODY) };
+    let bare = Look { is_behind: true, ..look(NOBODY) };
     for (held, is_brought) in [(Version::default(), false), (version(5, 3), true)] {
         let mut lease = Lease::new(LeaseParams::default(), held);
         expect(&mut lease, 0, "look");
@@ -22,7 +22,7 @@ fn a_follower_brings_what_it_holds_to_a_redis_without_a_snapshot_at_once_and_onc
 
 #[test]
 fn after_a_failure_nothing_is_brought_before_a_look_has_found_none_again() {
-    let bare = Look { is_bare: true, ..look(NOBODY) };
+    let bare = Look { is_behind: true, ..look(NOBODY) };
     let mut lease = Lease::new(LeaseParams::default(), version(5, 3));
     expect(&mut lease, 0, "look");
     lease.settle_look(at(2), bare);
@@ -49,7 +49,8 @@ fn a_follower_adopts_what_is_newer_and_nothing_else() {
         let order = expect(&mut lease, now, "look");
         let (seen_epoch, held) = (lease.seen_epoch(), lease.held());
         assert_eq!(order, Order::Look { seen_epoch, held, is_brought: false });
-        let look = Look { holder: OTHER, fence_epoch: 0, snapshot: Some(offered), is_bare: false };
+        let look =
+            Look { holder: OTHER, fence_epoch: 0, snapshot: Some(offered), is_behind: false };
         let effects = lease.settle_look(at(now + 2), look);
         let adopted = [Effect::Adopt { version: offered }];
         assert_eq!(effects, if is_adopted { &adopted[..] } else { &[] }, "{offered}");
@@ -62,22 +63,27 @@ fn a_follower_adopts_what_is_newer_and_nothing_else() {
 fn the_highest_epoch_seen_anywhere_goes_into_the_next_election() {
     let mut lease = Lease::new(LeaseParams::default(), version(30, 1));
     let answers = [
-        (Look { holder: OTHER, fence_epoch: 29, snapshot: None, is_bare: false }, 30),
-        (Look { holder: OTHER, fence_epoch: 31, snapshot: None, is_bare: false }, 31),
+        (Look { holder: OTHER, fence_epoch: 29, snapshot: None, is_behind: false }, 30),
+        (Look { holder: OTHER, fence_epoch: 31, snapshot: None, is_behind: false }, 31),
         (
             Look {
                 holder: Holder::Other { epoch: 32 },
                 fence_epoch: 0,
                 snapshot: None,
-                is_bare: false,
+                is_behind: false,
             },
             32,
         ),
         (
-            Look { holder: OTHER, fence_epoch: 0, snapshot: Some(version(33, 1)), is_bare: false },
+            Look {
+                holder: OTHER,
+                fence_epoch: 0,
+                snapshot: Some(version(33, 1)),
+                is_behind: false,
+            },
             33,
         ),
-        (Look { holder: OTHER, fence_epoch: EPOCH_MAX + 1, snapshot: None, is_bare: false }, 33),
+        (Look { holder: OTHER, fence_epoch: EPOCH_MAX + 1, snapshot: None, is_behind: false }, 33),
     ];
     for (nth, (look, seen)) in (0..).zip(answers) {
         expect(&mut lease, nth * 100, "look");
