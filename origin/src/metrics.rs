@@ -1,6 +1,7 @@
 //! Every metric of the origin: name, unit, labels. Label values come from bounded enums whose
 //! `as_str` also feeds the log, or from the configured symbols.
 
+mod from_the_start;
 mod labels;
 mod redis;
 
@@ -110,13 +111,7 @@ impl Default for Metrics {
             event_queue: Gauge::default(),
             printing: Mutex::default(),
         };
-        // Told from the start, so that the first failure is seen as an increase.
-        for task in Task::ALL {
-            let _ = metrics.task_restarts.get_or_create(&OfTask { task: task.as_str() });
-        }
-        for stall in Stall::ALL {
-            let _ = metrics.runtime_stalls.get_or_create(&OfStall { stall: stall.as_str() });
-        }
+        metrics.tell_from_the_start();
         metrics.register();
         metrics
     }
@@ -271,8 +266,11 @@ impl Metrics {
 
     /// Counts a write to `state_dir`.
     pub fn state_write(&self, is_ok: bool) {
-        let outcome = if is_ok { "ok" } else { "failed" };
-        self.state_writes.get_or_create(&OfOutcome { outcome }).inc();
+        self.state_writes.get_or_create(&Self::written(is_ok)).inc();
+    }
+
+    const fn written(is_ok: bool) -> OfOutcome {
+        OfOutcome { outcome: if is_ok { "ok" } else { "failed" } }
     }
 
     /// Tells how far the clock that is followed is ahead.

@@ -15,6 +15,7 @@ use pricecast_core::{
     RejectReason, Snapshot, Source, SourceEvent, SourceReport, SourceStatus, Symbol, Transition,
     UnixMillis, Version,
 };
+use pricecast_origin::cluster::scripts::Call;
 use pricecast_origin::exchange::kraken::session::FrameKind;
 use pricecast_origin::metrics::Metrics;
 use pricecast_origin::supervise::Task;
@@ -111,7 +112,7 @@ fn everything_told() -> String {
     metrics.task_restart(Task::Kraken);
     metrics.runtime_stall(Stall::Runtime);
     metrics.divergences([(symbol, 7)].into_iter());
-    metrics.redis().call("renew", "ok", Duration::from_millis(1));
+    metrics.redis().call(Call::Write, "done", Duration::from_millis(1));
     metrics.redis().is_leader(true);
     metrics.redis().transition("elected");
     metrics.redis().snapshot_refused("older");
@@ -147,6 +148,38 @@ fn the_page_on_metrics_lists_what_is_exported_and_nothing_else() {
     let listed: Vec<_> = page.lines().filter(|line| line.starts_with("| `pricecast_")).collect();
     let expected = expected.join("\n");
     assert!(listed.join("\n") == expected, "docs/metrics.md must list:\n{expected}\n");
+}
+
+#[test]
+fn whatever_can_be_counted_by_name_is_told_from_the_start() {
+    let text = Metrics::default().encode(None, UnixMillis::from_ms(1_706_900_000_000));
+    for line in [
+        r#"http_limited_total{reason="connections"}"#,
+        r#"http_limited_total{reason="requests_per_address"}"#,
+        r#"http_limited_total{reason="too_slow"}"#,
+        r#"http_limited_total{reason="accept_failed"}"#,
+        r#"reconnects_total{reason="silent"}"#,
+        r#"reconnects_total{reason="banned"}"#,
+        r#"kraken_frames_total{kind="undecodable"}"#,
+        r#"coinbase_requests_total{outcome="rate_limited"}"#,
+        r#"coinbase_requests_total{outcome="timeout"}"#,
+        r#"quotes_refused_total{source="kraken",reason="price_missing"}"#,
+        r#"quotes_refused_total{source="coinbase",reason="delisted"}"#,
+        r#"event_times_replaced_total{source="kraken"}"#,
+        r#"transitions_total{kind="failover"}"#,
+        r#"transitions_total{kind="suspected_frozen"}"#,
+        r#"state_writes_total{outcome="failed"}"#,
+        r#"task_restarts_total{task="kraken"}"#,
+        r#"runtime_stalls_total{stall="process"}"#,
+        r#"redis_calls_total{call="write",outcome="timed_out"}"#,
+        r#"redis_calls_total{call="look",outcome="older"}"#,
+        r#"redis_lease_transitions_total{reason="overtaken"}"#,
+        r#"redis_lease_transitions_total{reason="unreachable"}"#,
+        r#"redis_snapshots_refused_total{reason="checksum"}"#,
+    ] {
+        let line = format!("pricecast_{line} 0");
+        assert!(text.lines().any(|told| told == line), "{line} in {text}");
+    }
 }
 
 #[test]

@@ -96,6 +96,24 @@ macro_rules! names {
 }
 pub(crate) use names;
 
+/// Gives an enum, whose variants may hold data, its `as_str` and `NAMES`, all that it can say: so that
+/// what is counted by name can be told from the start.
+#[macro_export]
+macro_rules! named {
+    ($type:ident { $($variant:ident = $name:literal,)* }) => {
+        impl $type {
+            /// Every name, in the order of the variants.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// Its name in logs and metrics.
+            #[must_use]
+            pub const fn as_str(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name,)* }
+            }
+        }
+    };
+}
+
 names! {
     /// How a source is doing.
     SourceStatus {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::named;
 use crate::price::Price;
 use crate::snapshot::Mode;
 use crate::source::{Source, SourceReason, SourceStatus};
@@ -100,26 +101,24 @@ pub enum Transition {
     },
 }
 
-impl Transition {
-    /// Its name in logs and metrics.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Failover { .. } => "failover",
-            Self::Failback { .. } => "failback",
-            Self::Status { .. } => "status",
-            Self::Quarantined { .. } => "quarantined",
-            Self::Released { .. } => "released",
-            Self::SuspectedFrozen { .. } => "suspected_frozen",
-            Self::SuspicionCleared { .. } => "suspicion_cleared",
-            Self::Unlisted { .. } => "unlisted",
-            Self::Unavailable { .. } => "unavailable",
-            Self::Diverged { .. } => "diverged",
-            Self::Converged { .. } => "converged",
-            Self::Mode { .. } => "mode",
-        }
+named! {
+    Transition {
+        Failover = "failover",
+        Failback = "failback",
+        Status = "status",
+        Quarantined = "quarantined",
+        Released = "released",
+        SuspectedFrozen = "suspected_frozen",
+        SuspicionCleared = "suspicion_cleared",
+        Unlisted = "unlisted",
+        Unavailable = "unavailable",
+        Diverged = "diverged",
+        Converged = "converged",
+        Mode = "mode",
     }
+}
 
+impl Transition {
     /// Whether things got worse: such lines are warnings.
     #[must_use]
     pub const fn is_worse(&self) -> bool {

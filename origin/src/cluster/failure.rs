@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pricecast_core::named;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why a call failed. After any of them the connection is made anew: the address may lead to
@@ -38,28 +39,26 @@ pub enum CallFailure {
     Other,
 }
 
-impl CallFailure {
-    /// Its name in log and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Lost => "lost",
-            Self::TimedOut => "timed_out",
-            Self::Denied => "denied",
-            Self::ReadOnly => "read_only",
-            Self::Loading => "loading",
-            Self::Misconf => "misconf",
-            Self::OutOfMemory => "out_of_memory",
-            Self::Busy => "busy",
-            Self::Degraded => "degraded",
-            Self::Cluster => "cluster",
-            Self::NoScript => "no_script",
-            Self::Odd => "odd",
-            Self::Other => "other",
-        }
+named! {
+    CallFailure {
+        Unreachable = "unreachable",
+        Lost = "lost",
+        TimedOut = "timed_out",
+        Denied = "denied",
+        ReadOnly = "read_only",
+        Loading = "loading",
+        Misconf = "misconf",
+        OutOfMemory = "out_of_memory",
+        Busy = "busy",
+        Degraded = "degraded",
+        Cluster = "cluster",
+        NoScript = "no_script",
+        Odd = "odd",
+        Other = "other",
     }
+}
 
+impl CallFailure {
     /// Of an error on a connection that stands.
     #[must_use]
     pub fn of(error: &RedisError) -> Self {

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use pricecast_core::lease::EPOCH_MAX;
-use pricecast_core::{Snapshot, SnapshotError, UnixMillis, Version};
+use pricecast_core::{Snapshot, SnapshotError, UnixMillis, Version, named};
 use pricecast_wire::{ParseError, parse, render};
 
 /// Which shape head and body have. Every schema's head begins `schema epoch seq`, so that the
@@ -63,19 +63,15 @@ pub enum Refused {
     Stamps(#[from] SnapshotError),
 }
 
-impl Refused {
-    /// Its name in log and metrics.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Head { .. } => "head",
-            Self::Older { .. } => "older_schema",
-            Self::Newer { .. } => "newer_schema",
-            Self::Checksum { .. } => "checksum",
-            Self::Body(_) => "undecodable",
-            Self::Version { .. } => "version",
-            Self::Stamps(_) => "from_the_future",
-        }
+named! {
+    Refused {
+        Head = "head",
+        Older = "older_schema",
+        Newer = "newer_schema",
+        Checksum = "checksum",
+        Body = "undecodable",
+        Version = "version",
+        Stamps = "from_the_future",
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pricecast_core::lease::{Effect, Lease, LeaseParams, Order};
+use pricecast_core::lease::{Effect, LeadReason, Lease, LeaseParams, Order, StepDownReason};
 use pricecast_core::{Snapshot, Symbol, UnixMillis, Version};
 use redis::{RedisError, ScriptInvocation};
 use tokio::time::{Instant, sleep};
@@ -28,7 +28,7 @@ pub use self::standing::{Redis, Standing};
 use self::failure::CallFailure;
 use self::kept::{Kept, Refused};
 use self::link::{Failed, Link};
-use self::scripts::{Answer, NO_HEAD, Scripts};
+use self::scripts::{Answer, Call, NO_HEAD, Scripts};
 use crate::clock::{self, Clock, Told};
 use crate::config::{Config, RedisUrl};
 use crate::feed::Feed;
@@ -139,7 +139,7 @@ impl Member {
             }
         }
         self.follow().await;
-        if self.lease.resign() && self.ask("release", Scripts::release).await.is_ok() {
+        if self.lease.resign() && self.ask(Call::Release, Scripts::release).await.is_ok() {
             info!("gave the lease back: another instance leads from now on");
         }
     }
@@ -181,7 +181,8 @@ impl Member {
         let brought = self.store.snapshot().filter(|s| is_brought && s.version == held);
         let brought = brought.map(|snapshot| Kept::of(&snapshot, self.clock.now()));
         let brought = brought.as_ref();
-        let answer = self.ask("look", |s| s.look(seen_epoch, held, &refused_head, brought)).await?;
+        let answer =
+            self.ask(Call::Look, |s| s.look(seen_epoch, held, &refused_head, brought)).await?;
         let now = self.clock.now();
         let offered = answer.found.as_ref().and_then(|kept| self.open(kept, now));
         let version = offered.as_ref().map(|snapshot| snapshot.version);
@@ -189,7 +190,7 @@ impl Member {
     }
 
     async fn acquire(&mut self, ttl_ms: u64, seen_epoch: u64) -> Outcome {
-        let answer = self.ask("acquire", |scripts| scripts.acquire(ttl_ms, seen_epoch)).await?;
+        let answer = self.ask(Call::Acquire, |scripts| scripts.acquire(ttl_ms, seen_epoch)).await?;
         let acquired = answer.acquired().ok_or_else(Failed::odd)?;
         Ok((self.lease.settle_acquire(self.clock.now(), acquired), None))
     }
@@ -200,7 +201,8 @@ impl Member {
         let version = published.as_ref().map(|snapshot| snapshot.version);
         let kept = published.map(|snapshot| Kept::of(&snapshot, self.clock.now()));
         let snapshot = kept.as_ref().zip(version.map(|version| version.seq));
-        let answer = self.ask("write", |scripts| scripts.write(epoch, ttl_ms, snapshot)).await?;
+        let answer =
+            self.ask(Call::Write, |scripts| scripts.write(epoch, ttl_ms, snapshot)).await?;
         let wrote = answer.wrote().ok_or_else(Failed::odd)?;
         Ok((self.lease.settle_write(self.clock.now(), version, wrote), None))
     }
@@ -208,18 +210,18 @@ impl Member {
     /// One call, measured and counted.
     async fn ask<'a>(
         &'a mut self,
-        name: &'static str,
-        call: impl FnOnce(&'a Scripts) -> ScriptInvocation<'a>,
+        call: Call,
+        with: impl FnOnce(&'a Scripts) -> ScriptInvocation<'a>,
     ) -> Result<Answer, Failed> {
-        let call = call(&self.scripts);
+        let invocation = with(&self.scripts);
         let (began, asked) = (Instant::now(), self.clock.ask());
-        let answered = self.link.call(&call).await;
+        let answered = self.link.call(&invocation).await;
         let answer = answered.and_then(|answer| self.scripts.read(answer).ok_or_else(Failed::odd));
         let outcome = match &answer {
             Ok(answer) => answer.verdict(),
             Err(failed) => failed.failure.as_str(),
         };
-        self.metrics.redis().call(name, outcome, began.elapsed());
+        self.metrics.redis().call(call, outcome, began.elapsed());
         if let Ok(answer) = &answer {
             self.clock.note(asked, answer.time_us);
         }
@@ -339,6 +341,18 @@ impl Drop for OnDuty {
         self.metrics.redis().is_leader(false);
         self.health.note_no_lead();
     }
+}
+
+/// Every reason for which the part of an instance can change, in log and metrics.
+pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+    let leads = LeadReason::ALL.iter().map(|reason| reason.as_str());
+    let ends = StepDownReason::ALL.iter().map(|reason| reason.as_str());
+    let others = [
+        Effect::Unreachable { leads: None },
+        Effect::Reachable,
+        Effect::StoodStill { lapsed_ms: 0 },
+    ];
+    leads.chain(ends).chain(others.map(|effect| reason(&effect)))
 }
 
 /// Why, in a word, for log and metrics.

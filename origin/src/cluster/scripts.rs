@@ -1,8 +1,8 @@
 //! Our scripts: each is one atomic step, whatever else happens to Redis. What they do is said in
 //! [`pricecast_core::lease`]'s module; here are their arguments and the reading of their answers.
 
-use pricecast_core::Version;
 use pricecast_core::lease::{Acquired, Holder, Look, Refusal, Wrote};
+use pricecast_core::{Version, named};
 use pricecast_wire::BODY_LEN_MAX;
 use redis::{Script, ScriptInvocation};
 
@@ -11,9 +11,43 @@ use super::kept::Kept;
 /// Stands for "none was refused yet": no head that can be found.
 pub const NO_HEAD: &str = "-";
 
-/// All that a script can say.
-const VERDICTS: [&str; 10] =
-    ["bare", "older", "none", "found", "granted", "held", "done", "absent", "foreign", "fenced"];
+/// A call of one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// [`Scripts::look`].
+    Look,
+    /// [`Scripts::acquire`].
+    Acquire,
+    /// [`Scripts::write`].
+    Write,
+    /// [`Scripts::release`].
+    Release,
+}
+
+impl Call {
+    /// Every call.
+    pub const ALL: [Self; 4] = [Self::Look, Self::Acquire, Self::Write, Self::Release];
+
+    /// All that its script can say.
+    #[must_use]
+    pub const fn verdicts(self) -> &'static [&'static str] {
+        match self {
+            Self::Look => &["bare", "older", "none", "found"],
+            Self::Acquire => &["granted", "held"],
+            Self::Write => &["done", "absent", "foreign", "fenced"],
+            Self::Release => &["done"],
+        }
+    }
+}
+
+named! {
+    Call {
+        Look = "look",
+        Acquire = "acquire",
+        Write = "write",
+        Release = "release",
+    }
+}
 
 /// The scripts, for one run of one instance.
 pub struct Scripts {
@@ -97,7 +131,8 @@ impl Scripts {
         let mut words = answer.into_iter();
         let mut text = || String::from_utf8(words.next()?).ok();
         let told = text()?;
-        let verdict = VERDICTS.into_iter().find(|&verdict| verdict == told)?;
+        let mut verdicts = Call::ALL.into_iter().flat_map(Call::verdicts);
+        let verdict = verdicts.find(|&&verdict| verdict == told)?;
         let [seconds, micros]: [i64; 2] = [text()?.parse().ok()?, text()?.parse().ok()?];
         let (owner, epoch, fence_epoch) = (text()?, text()?.parse().ok()?, text()?.parse().ok()?);
         let holder = match owner {

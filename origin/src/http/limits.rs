@@ -1,6 +1,7 @@
 //! What is limited, and what whoever meets a limit is told.
 
 use ipnet::IpNet;
+use pricecast_core::named;
 use pricecast_wire::ProblemCode;
 
 use crate::config::Config;
@@ -28,21 +29,40 @@ impl Limit {
         matches!(self, Self::ConnectionsPerAddress | Self::RequestsPerAddress)
     }
 
-    /// Its name in metrics and log.
-    #[must_use]
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::ConnectionsPerAddress => "connections_per_address",
-            Self::Requests => "requests",
-            Self::RequestsPerAddress => "requests_per_address",
-        }
-    }
-
     /// What whoever met it is told.
     pub(super) const fn problem(self) -> ProblemCode {
         if self.is_of_address() { ProblemCode::TooManyRequests } else { ProblemCode::Overloaded }
     }
+}
+
+named! {
+    Limit {
+        Connections = "connections",
+        ConnectionsPerAddress = "connections_per_address",
+        Requests = "requests",
+        RequestsPerAddress = "requests_per_address",
+    }
+}
+
+/// What else keeps a client from its answer, and is counted with the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hindrance {
+    /// A head was not sent, or an answer not taken, in time.
+    TooSlow,
+    /// No more files can be opened.
+    AcceptFailed,
+}
+
+named! {
+    Hindrance {
+        TooSlow = "too_slow",
+        AcceptFailed = "accept_failed",
+    }
+}
+
+/// Every reason for which a request or connection is counted as limited.
+pub(crate) fn limited_reasons() -> impl Iterator<Item = &'static str> {
+    Limit::NAMES.iter().chain(Hindrance::NAMES).copied()
 }
 
 /// How many connections there may be.

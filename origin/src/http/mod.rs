@@ -31,6 +31,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
 pub use limits::ConnectionLimits;
+pub(crate) use limits::limited_reasons;
 pub use metrics::metrics_router;
 
 use self::gate::{Gate, Refusal};

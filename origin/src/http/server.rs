@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::deadlines::Deadlines;
-use super::limits::ConnectionLimits;
+use super::limits::{ConnectionLimits, Hindrance};
 use super::notice::{Notice, Seldom};
 use super::peer::{Door, Guest, Peer};
 use super::strict_lines::StrictLines;
@@ -109,7 +109,7 @@ pub async fn serve(
                 debug!(error = %error, "a connection ended: {error}");
             }
             if peer.is_too_slow() {
-                metrics.http_limited("too_slow");
+                metrics.http_limited(Hindrance::TooSlow.as_str());
             }
         });
         made_room
@@ -196,7 +196,7 @@ impl AcceptTrouble {
         if matches!(error.kind(), ConnectionAborted | ConnectionReset) {
             return;
         }
-        self.metrics.http_limited("accept_failed");
+        self.metrics.http_limited(Hindrance::AcceptFailed.as_str());
         if self.told.is_due(Instant::now()) {
             warn!(error = %error, "accept a connection: {error}; tried again and again");
         }

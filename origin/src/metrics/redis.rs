@@ -10,6 +10,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::labels::OfReason;
+use crate::cluster;
+use crate::cluster::failure::CallFailure;
+use crate::cluster::kept::Refused;
+use crate::cluster::scripts::Call;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfCall {
@@ -55,9 +59,24 @@ impl RedisMetrics {
         registry.register("redis_snapshots_refused", refused, self.snapshots_refused.clone());
     }
 
+    /// Counts what cannot have happened yet as 0.
+    pub(super) fn tell_from_the_start(&self) {
+        for call in Call::ALL {
+            for &outcome in call.verdicts().iter().chain(CallFailure::NAMES) {
+                let _ = self.calls.get_or_create(&OfCall { call: call.as_str(), outcome });
+            }
+        }
+        for reason in cluster::reasons() {
+            let _ = self.lease_transitions.get_or_create(&OfReason { reason });
+        }
+        for reason in Refused::NAMES {
+            let _ = self.snapshots_refused.get_or_create(&OfReason { reason });
+        }
+    }
+
     /// Counts a call and how long it took.
-    pub fn call(&self, call: &'static str, outcome: &'static str, took: Duration) {
-        self.calls.get_or_create(&OfCall { call, outcome }).inc();
+    pub fn call(&self, call: Call, outcome: &'static str, took: Duration) {
+        self.calls.get_or_create(&OfCall { call: call.as_str(), outcome }).inc();
         self.call_duration.observe(took.as_secs_f64());
     }
 

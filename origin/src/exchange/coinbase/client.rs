@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header;
-use pricecast_core::{Symbol, UnixMillis};
+use pricecast_core::{Symbol, UnixMillis, named};
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
 use rustls::ClientConfig;
@@ -36,13 +36,54 @@ pub enum Fetched {
         retry_after_ms: Option<u64>,
     },
     /// Anything else.
-    Failed {
-        /// What, as a label for log and metrics.
-        label: &'static str,
-    },
+    Failed(Failure),
+}
+
+/// What else can come of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection.
+    Connect,
+    /// No answer in time.
+    Timeout,
+    /// The request could not be sent, or the answer's head not be read.
+    Request,
+    /// The answer broke off.
+    Body,
+    /// The answer is longer than is read.
+    BodyTooLong,
+    /// The answer is no JSON.
+    ContentType,
+    /// A 3xx.
+    Redirect,
+    /// A 5xx.
+    ServerError,
+    /// Any other status.
+    Status,
+}
+
+named! {
+    Failure {
+        Connect = "connect",
+        Timeout = "timeout",
+        Request = "request",
+        Body = "body",
+        BodyTooLong = "body_too_long",
+        ContentType = "content_type",
+        Redirect = "redirect",
+        ServerError = "server_error",
+        Status = "status",
+    }
 }
 
 impl Fetched {
+    const ANSWERED: [&str; 3] = ["ok", "refused", "rate_limited"];
+
+    /// Every name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ANSWERED.into_iter().chain(Failure::NAMES.iter().copied())
+    }
+
     /// Its name in logs and metrics.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -50,12 +91,8 @@ impl Fetched {
             Self::Body(_) => "ok",
             Self::Refused { .. } => "refused",
             Self::RateLimited { .. } => "rate_limited",
-            Self::Failed { label } => label,
+            Self::Failed(failure) => failure.as_str(),
         }
-    }
-
-    const fn failed(label: &'static str) -> Self {
-        Self::Failed { label }
     }
 }
 
@@ -92,7 +129,7 @@ impl Client {
         let request = self.http.get(url).header(header::CACHE_CONTROL, "no-cache");
         match request.send().await {
             Ok(response) => read(response, now).await,
-            Err(error) => Fetched::failed(label_of(&error)),
+            Err(error) => Fetched::Failed(failure_of(&error)),
         }
     }
 }
@@ -105,22 +142,22 @@ async fn read(mut response: Response, now: UnixMillis) -> Fetched {
             return Fetched::RateLimited { retry_after_ms: retry_after::wait_ms(header, now) };
         }
         status @ 400..=499 => return Fetched::Refused { status },
-        300..=399 => return Fetched::failed("redirect"),
-        500..=599 => return Fetched::failed("server_error"),
-        _ => return Fetched::failed("status"),
+        300..=399 => return Fetched::Failed(Failure::Redirect),
+        500..=599 => return Fetched::Failed(Failure::ServerError),
+        _ => return Fetched::Failed(Failure::Status),
     }
     if !is_json(&response) {
-        return Fetched::failed("content_type");
+        return Fetched::Failed(Failure::ContentType);
     }
     let mut body = BytesMut::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LEN_MAX => {
-                return Fetched::failed("body_too_long");
+                return Fetched::Failed(Failure::BodyTooLong);
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Fetched::Body(body.freeze()),
-            Err(error) => return Fetched::failed(label_of(&error)),
+            Err(error) => return Fetched::Failed(failure_of(&error)),
         }
     }
 }
@@ -131,14 +168,14 @@ fn is_json(response: &Response) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn label_of(error: &reqwest::Error) -> &'static str {
+fn failure_of(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
-        "timeout"
+        Failure::Timeout
     } else if error.is_connect() {
-        "connect"
+        Failure::Connect
     } else if error.is_body() || error.is_decode() {
-        "body"
+        Failure::Body
     } else {
-        "request"
+        Failure::Request
     }
 }

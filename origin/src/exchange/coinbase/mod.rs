@@ -14,5 +14,5 @@ pub mod messages;
 pub mod schedule;
 mod stream;
 
-pub use client::{Client, Fetched};
+pub use client::{Client, Failure, Fetched};
 pub use stream::CoinbasePoller;

@@ -192,7 +192,7 @@ impl Schedule {
                 self.paused_until = now.plus_ms(pause_ms.clamp(1_000, RATE_LIMITED_MS_MAX));
                 self.fail(now, SourceReason::RateLimited, &mut events);
             }
-            Fetched::Refused { .. } | Fetched::Failed { .. } => {
+            Fetched::Refused { .. } | Fetched::Failed(_) => {
                 self.fail(now, SourceReason::Failing, &mut events);
             }
         }

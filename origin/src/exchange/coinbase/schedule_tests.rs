@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::exchange::coinbase::Failure;
 
 fn at(ms: u64) -> UnixMillis {
     UnixMillis::from_ms(1_000_000 + ms)
@@ -31,7 +32,7 @@ fn answer(symbols: &[Symbol]) -> Fetched {
 type Log = Vec<(u64, String)>;
 
 const REFUSED: Fetched = Fetched::Refused { status: 404 };
-const FAILED: Fetched = Fetched::Failed { label: "timeout" };
+const FAILED: Fetched = Fetched::Failed(Failure::Timeout);
 
 /// Short names of events.
 fn names(events: &[CoinbaseEvent]) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! When to connect again: at once after a single loss, ever more slowly after several, and never
 //! more often than the exchange bears.
 
-use pricecast_core::{ConnectionBudget, UnixMillis, backoff_delay_ms};
+use pricecast_core::{ConnectionBudget, UnixMillis, backoff_delay_ms, named};
 
 /// Kraken bans an address for 10 minutes after about 150 attempts in 10 minutes
 /// (<https://docs.kraken.com/api/docs/guides/spot-ws-intro>, 2026-11).
@@ -32,6 +32,43 @@ pub enum Ended {
         /// Its `Retry-After`, if it gave one.
         retry_after_ms: Option<u64>,
     },
+}
+
+/// How a connection that the session did not give up ended, or the attempt to make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// It was not made in time.
+    ConnectTimeout,
+    /// It could not be made.
+    ConnectFailed,
+    /// The upgrade was refused as to somebody banned.
+    Banned,
+    /// The upgrade was refused.
+    UpgradeRefused,
+    /// The exchange, or the way to it, closed it.
+    Closed,
+    /// Nothing can be sent.
+    SendFailed,
+    /// Nothing can be read.
+    ReadFailed,
+    /// A message is longer than is read.
+    MessageTooLong,
+    /// The aggregator suspects that it is frozen.
+    Frozen,
+}
+
+named! {
+    Gone {
+        ConnectTimeout = "connect_timeout",
+        ConnectFailed = "connect_failed",
+        Banned = "banned",
+        UpgradeRefused = "upgrade_refused",
+        Closed = "closed",
+        SendFailed = "send_failed",
+        ReadFailed = "read_failed",
+        MessageTooLong = "message_too_long",
+        Frozen = "frozen",
+    }
 }
 
 /// Backoff, ban and budget in one place. Pure: the caller brings time and jitter.

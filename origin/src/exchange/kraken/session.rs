@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use pricecast_core::{
-    KrakenEvent, RawQuote, Source, SourceReason, Symbol, SystemStatus, Trading, UnixMillis,
+    KrakenEvent, RawQuote, Source, SourceReason, Symbol, SystemStatus, Trading, UnixMillis, named,
 };
 
 use super::messages::{self, Frame, Noise, Ticker, TickerItem};
@@ -50,21 +50,17 @@ pub enum FrameKind {
     Undecodable,
 }
 
-impl FrameKind {
-    /// Its name in logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ticker => "ticker",
-            Self::Heartbeat => "heartbeat",
-            Self::Status => "status",
-            Self::Ack => "ack",
-            Self::Refused => "refused",
-            Self::Pong => "pong",
-            Self::V1 => "v1",
-            Self::Unknown => "unknown",
-            Self::Undecodable => "undecodable",
-        }
+named! {
+    FrameKind {
+        Ticker = "ticker",
+        Heartbeat = "heartbeat",
+        Status = "status",
+        Ack = "ack",
+        Refused = "refused",
+        Pong = "pong",
+        V1 = "v1",
+        Unknown = "unknown",
+        Undecodable = "undecodable",
     }
 }
 
@@ -79,17 +75,15 @@ pub enum CloseReason {
     Lagging,
 }
 
-impl CloseReason {
-    /// Its name in logs and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoAck => "no_ack",
-            Self::Silent => "silent",
-            Self::Lagging => "lagging",
-        }
+named! {
+    CloseReason {
+        NoAck = "no_ack",
+        Silent = "silent",
+        Lagging = "lagging",
     }
+}
 
+impl CloseReason {
     /// What the aggregator is told.
     #[must_use]
     pub const fn as_source_reason(self) -> SourceReason {

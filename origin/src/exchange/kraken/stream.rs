@@ -18,7 +18,7 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async
 use tracing::{debug, info, warn};
 
 use super::dial::{Dial, Tcp};
-use super::reconnect::{Ended, Reconnect};
+use super::reconnect::{Ended, Gone, Reconnect};
 use super::session::{FIRST_ACK_MS, FrameKind, Session};
 use crate::clock::Clock;
 use crate::exchange::{Received, Sender};
@@ -123,7 +123,7 @@ impl<D: Dial> KrakenStream<D> {
                     source = "kraken",
                     "connect to Kraken at {}: no answer within {within_ms} ms", self.url
                 );
-                Ok(failed("connect_timeout"))
+                Ok(failed(Gone::ConnectTimeout))
             }
         }
     }
@@ -143,7 +143,7 @@ impl<D: Dial> KrakenStream<D> {
     }
 
     fn refused(&self, error: &tungstenite::Error) -> Outcome {
-        let tungstenite::Error::Http(response) = error else { return failed("connect_failed") };
+        let tungstenite::Error::Http(response) = error else { return failed(Gone::ConnectFailed) };
         match response.status().as_u16() {
             403 | 429 => {
                 let header = response.headers().get(http::header::RETRY_AFTER);
@@ -151,10 +151,10 @@ impl<D: Dial> KrakenStream<D> {
                 Outcome {
                     ended: Ended::Banned { retry_after_ms },
                     reason: SourceReason::RateLimited,
-                    label: "banned",
+                    label: Gone::Banned.as_str(),
                 }
             }
-            _ => failed("upgrade_refused"),
+            _ => failed(Gone::UpgradeRefused),
         }
     }
 
@@ -183,7 +183,7 @@ impl<D: Dial> KrakenStream<D> {
                 // A socket that takes nothing must not keep us from reading.
                 sent = sink.flush(), if is_sending => {
                     if sent.is_err() {
-                        break (SourceReason::Disconnected, "send_failed");
+                        break (SourceReason::Disconnected, Gone::SendFailed.as_str());
                     }
                     is_sending = false;
                 }
@@ -196,7 +196,7 @@ impl<D: Dial> KrakenStream<D> {
                     Action::ResubscribeKraken(symbols) => {
                         session.resubscribe(self.clock.now(), &symbols);
                     }
-                    Action::ReconnectKraken => break (SourceReason::Frozen, "frozen"),
+                    Action::ReconnectKraken => break (SourceReason::Frozen, Gone::Frozen.as_str()),
                 },
                 () = sleep(pause) => session.handle_timeout(self.clock.now()),
             }
@@ -230,13 +230,13 @@ impl<D: Dial> KrakenStream<D> {
             },
             // The library answers pings by itself; neither is a sign of life of the data.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Close(_))) | None => return Some("closed"),
+            Some(Ok(Message::Close(_))) | None => return Some(Gone::Closed.as_str()),
             Some(Err(error)) => {
                 debug!(source = "kraken", error = %error, "read from Kraken: {error}");
                 return Some(if matches!(error, tungstenite::Error::Capacity(_)) {
-                    "message_too_long"
+                    Gone::MessageTooLong.as_str()
                 } else {
-                    "read_failed"
+                    Gone::ReadFailed.as_str()
                 });
             }
         }
@@ -300,6 +300,6 @@ fn address(uri: &http::Uri) -> String {
     format!("{}:{port}", uri.host().unwrap_or_default())
 }
 
-const fn failed(label: &'static str) -> Outcome {
-    Outcome { ended: Ended::Failed, reason: SourceReason::Disconnected, label }
+const fn failed(gone: Gone) -> Outcome {
+    Outcome { ended: Ended::Failed, reason: SourceReason::Disconnected, label: gone.as_str() }
 }
