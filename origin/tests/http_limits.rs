@@ -137,6 +137,20 @@ async fn with_every_connection_taken_the_probes_are_answered_beside_the_metrics(
 }
 
 #[tokio::test]
+async fn whoever_is_closed_for_one_that_shows_the_secret_is_counted() {
+    let (origin, _state) = alone("http.connections_max = 1\naccess.secrets = [\"old\"]").await;
+    let mut stranger = Raw::connect(&origin.url).await;
+    let mut edge = Raw::connect(&origin.url).await;
+    assert_eq!(limited(&origin, "connections").await, 0.0);
+    assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200);
+    assert!(!stranger.is_open().await);
+    assert_eq!(limited(&origin, "connections").await, 1.0);
+    assert_eq!(edge.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200);
+    assert_eq!(limited(&origin, "connections").await, 1.0, "it has its place");
+    origin.end().await.unwrap();
+}
+
+#[tokio::test]
 async fn whoever_says_nothing_is_counted_as_refused_too() {
     let more = "http.connections_per_address_max = 1\nhttp.trusted_proxies = []";
     let (origin, _state) = alone(more).await;

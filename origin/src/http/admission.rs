@@ -149,18 +149,19 @@ impl Admission {
     }
 
     /// The connection has shown the secret: no address limits it any more, and it is served while
-    /// there is a place, or one that has not shown it.
-    pub(super) fn prove(&mut self, standing: &mut Standing) {
+    /// there is a place, or one that has not shown it. Returns the limit for which another was closed to
+    /// make room for it.
+    pub(super) fn prove(&mut self, standing: &mut Standing) -> Option<Limit> {
+        let number = standing.unproven?;
         // One that gives way already has no place any more.
-        let Some(number) = standing.unproven else { return };
-        if self.remove(number).is_none() {
-            return;
-        }
+        self.remove(number)?;
         standing.unproven = None;
-        let is_served =
-            self.served < self.limits.served_max || self.give_way(|other| other.is_served);
+        let has_room = self.served < self.limits.served_max;
+        let made_room = !has_room && self.give_way(|other| other.is_served);
+        let is_served = has_room || made_room;
         self.take(is_served);
         standing.place = if is_served { Place::Served } else { Place::Refused(Limit::Connections) };
+        made_room.then_some(Limit::Connections)
     }
 
     /// The connection has ended.

@@ -58,18 +58,19 @@ impl Gate {
         self.secrets.is_empty() || peer.is_proven()
     }
 
+    /// Who asks, by the secret.
+    pub(super) fn access(&self, headers: &HeaderMap) -> Access {
+        Access::of(headers, &self.secrets)
+    }
+
     /// Lets a request in.
     pub(super) fn enter(
         &self,
-        headers: &HeaderMap,
+        access: Access,
         peer: Option<&Peer>,
         is_probe: bool,
         now: UnixMillis,
     ) -> Result<Permit, Refusal> {
-        let access = Access::of(headers, &self.secrets);
-        if let Some(peer) = peer.filter(|_| access == Access::Edge) {
-            peer.prove();
-        }
         let is_limited = access != Access::Edge;
         if is_probe {
             // Neither load nor secret is its concern: it asks about the process. Being cheap, it

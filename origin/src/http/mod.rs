@@ -34,6 +34,7 @@ pub use limits::ConnectionLimits;
 pub(crate) use limits::limited_reasons;
 pub use metrics::metrics_router;
 
+use self::access::Access;
 use self::gate::{Gate, Refusal};
 use self::notice::{Notice, Seldom};
 use self::peer::Peer;
@@ -93,7 +94,13 @@ impl Site {
         let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
         let is_probe =
             matches!(called, Ok(Call { resource: Resource::Live | Resource::Ready, .. }));
-        let permit = match self.gate.enter(request.headers(), peer, is_probe, self.clock.now()) {
+        let access = self.gate.access(request.headers());
+        let proven = peer.filter(|_| access == Access::Edge);
+        if let Some(limit) = proven.and_then(Peer::prove) {
+            self.metrics.http_limited(limit.as_str());
+            self.notice.closed(limit, Instant::now());
+        }
+        let permit = match self.gate.enter(access, peer, is_probe, self.clock.now()) {
             Ok(permit) => permit,
             Err(refusal) => return (Label::Refused, self.refuse(refusal)),
         };

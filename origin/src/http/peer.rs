@@ -87,11 +87,13 @@ impl Peer {
         }
     }
 
-    /// Notes that it has shown the secret.
-    pub(super) fn prove(&self) {
-        if !self.is_proven() {
-            lock(&self.door.admission).prove(&mut lock(&self.standing));
+    /// Notes that it has shown the secret. Returns the limit for which another was closed to make room
+    /// for it.
+    pub(super) fn prove(&self) -> Option<Limit> {
+        if self.is_proven() {
+            return None;
         }
+        lock(&self.door.admission).prove(&mut lock(&self.standing))
     }
 
     /// Whether it has ever shown the secret.

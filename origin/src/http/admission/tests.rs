@@ -164,8 +164,9 @@ fn the_secret_takes_the_place_of_one_that_has_not_shown_it() {
     for address in [ONE, OTHER] {
         let mut late = door.admit(address).unwrap();
         assert_ne!(late.standing.place, Place::Served);
-        door.all.prove(&mut late.standing);
+        let made_room = door.all.prove(&mut late.standing);
         assert!(slow.end.is_cancelled());
+        assert_eq!(made_room, (address == ONE).then_some(Limit::Connections));
         assert_eq!(late.standing.place == Place::Served, address == ONE);
     }
     assert_eq!((door.all.served, door.all.refused), (1, 1));
