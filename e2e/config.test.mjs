@@ -11,6 +11,7 @@ import { startStub } from './harness/stub.mjs';
 import { until } from './harness/until.mjs';
 
 const SECRET = 'correct-horse-battery-staple';
+const ANOTHER = 'another-horse-another-staple';
 
 test('each bad variable is named in a clear 500, and nothing is fetched', { concurrency: 2 }, async (t) => {
   const stub = await startStub(t);
@@ -72,11 +73,11 @@ test('a cold edge with the wrong secret, or none, has no prices and says why in 
 
 test('an edge whose secret is no longer right goes on with the last known prices, flagged', async (t) => {
   const market = await startMarket(t);
-  const origin = await startOrigin(t, market, { PRICECAST_ACCESS__SECRETS: `${SECRET},another` });
+  const origin = await startOrigin(t, market, { PRICECAST_ACCESS__SECRETS: `${SECRET},${ANOTHER}` });
   const edge = await startEdge(t, { origins: [origin], vars: { ORIGIN_SECRET: SECRET } });
   assert.equal((await edge.ask()).status, 200);
   await origin.stop();
-  await origin.start({ PRICECAST_ACCESS__SECRETS: 'another' });
+  await origin.start({ PRICECAST_ACCESS__SECRETS: ANOTHER });
   const flagged = await until('the flag', 8000, async () => {
     const answer = await edge.ask();
     assert.equal(answer.status, 200);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use support::raw::{Raw, alone, get};
 use tokio::time::{Instant, sleep};
 
-const OF_SECRET: &str = "Pricecast-Origin-Secret: old\r\n";
+const OF_SECRET: &str = "Pricecast-Origin-Secret: secret-of-yesterday\r\n";
 /// Always answered 200, unlike prices before the first one, and not a probe.
 const DOCUMENT: &str = "/openapi.json";
 
@@ -66,7 +66,7 @@ async fn whoever_would_be_told_so_and_says_nothing_keeps_the_others_waiting_for_
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_more_only_with_the_secret() {
     let more = "http.connections_per_address_max = 2\nhttp.trusted_proxies = []\n\
-                access.secrets = [\"old\"]";
+                access.secrets = [\"secret-of-yesterday\"]";
     let (origin, _state) = alone(more).await;
     let _strangers = silent(&origin.url, 2).await;
     let mut third = Raw::connect(&origin.url).await;
@@ -103,7 +103,8 @@ async fn however_many_strangers_are_silent_at_its_address_or_at_others_the_edge_
         ("http.connections_per_address_max = 8\nhttp.trusted_proxies = []", 200),
         ("http.connections_max = 8", 8 + 64),
     ] {
-        let (origin, _state) = alone(&format!("{limits}\naccess.secrets = [\"old\"]")).await;
+        let (origin, _state) =
+            alone(&format!("{limits}\naccess.secrets = [\"secret-of-yesterday\"]")).await;
         let mut strangers = silent(&origin.url, held).await;
         let mut edges = Vec::new();
         for _ in 0..6 {
@@ -138,7 +139,8 @@ async fn with_every_connection_taken_the_probes_are_answered_beside_the_metrics(
 
 #[tokio::test]
 async fn whoever_is_closed_for_one_that_shows_the_secret_is_counted() {
-    let (origin, _state) = alone("http.connections_max = 1\naccess.secrets = [\"old\"]").await;
+    let (origin, _state) =
+        alone("http.connections_max = 1\naccess.secrets = [\"secret-of-yesterday\"]").await;
     let mut stranger = Raw::connect(&origin.url).await;
     let mut edge = Raw::connect(&origin.url).await;
     assert_eq!(limited(&origin, "connections").await, 0.0);
@@ -171,7 +173,7 @@ async fn whoever_says_nothing_is_counted_as_refused_too() {
 
 #[tokio::test]
 async fn where_there_is_a_secret_a_connection_that_has_not_shown_it_ends_with_its_answer() {
-    let (origin, _state) = alone("access.secrets = [\"old\"]").await;
+    let (origin, _state) = alone("access.secrets = [\"secret-of-yesterday\"]").await;
     for (path, status) in [("/live", 200), ("/ready", 503), (DOCUMENT, 403), ("/nowhere", 403)] {
         let mut stranger = Raw::connect(&origin.url).await;
         let answer = stranger.ask(get(path, "")).await;
@@ -256,19 +258,20 @@ async fn a_trusted_proxy_is_not_limited_by_its_address() {
 #[tokio::test]
 async fn while_secrets_are_rotated_both_are_answered_and_neither_is_limited_by_address() {
     let more = "http.requests_per_address_per_s = 1\nhttp.trusted_proxies = []\n\
-                access.secrets = [\"old\", \"new\"]";
+                access.secrets = [\"secret-of-yesterday\", \"secret-of-tomorrow\"]";
     let (origin, _state) = alone(more).await;
     let mut old = Raw::connect(&origin.url).await;
     let mut new = Raw::connect(&origin.url).await;
     for _ in 0..200 {
         assert_eq!(old.ask(get(DOCUMENT, OF_SECRET)).await.status(), 200);
-        let request = get(DOCUMENT, "Pricecast-Origin-Secret: new\r\n");
+        let request = get(DOCUMENT, "Pricecast-Origin-Secret: secret-of-tomorrow\r\n");
         assert_eq!(new.ask(request).await.status(), 200);
     }
     let mut statuses = Vec::new();
     for _ in 0..7 {
         let mut stranger = Raw::connect(&origin.url).await;
-        let answer = stranger.ask(get(DOCUMENT, "Pricecast-Origin-Secret: older\r\n")).await;
+        let answer =
+            stranger.ask(get(DOCUMENT, "Pricecast-Origin-Secret: secret-of-yesterdays\r\n")).await;
         statuses.push(answer.status());
     }
     assert_eq!(statuses[..5], [403; 5]);
@@ -279,7 +282,7 @@ async fn while_secrets_are_rotated_both_are_answered_and_neither_is_limited_by_a
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_keeps_its_place_and_beyond_the_places_it_is_503() {
-    let more = "http.requests_max = 1\naccess.secrets = [\"old\"]";
+    let more = "http.requests_max = 1\naccess.secrets = [\"secret-of-yesterday\"]";
     let (origin, _state) = alone(more).await;
     let mut greedy = Raw::connect(&origin.url).await;
     let ask = greedy.send(get(DOCUMENT, OF_SECRET).repeat(2_000));

@@ -129,7 +129,7 @@ async fn no_byte_of_a_request_forges_or_breaks_a_line_of_the_log_for_machines() 
 
 #[tokio::test]
 async fn a_failure_told_to_the_edge_is_logged_with_its_trace_and_a_strangers_is_not() {
-    let origin = Running::start(&[("PRICECAST_ACCESS__SECRETS", "old")]);
+    let origin = Running::start(&[("PRICECAST_ACCESS__SECRETS", "secret-of-yesterday")]);
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let ask = |secret: &str, trace: &str| {
         let parent = format!("Traceparent: 00-{trace}-00f067aa0ba902b7-00\r\n");
@@ -140,7 +140,7 @@ async fn a_failure_told_to_the_edge_is_logged_with_its_trace_and_a_strangers_is_
     assert_eq!(refused.status(), 403);
     let mut edge = Raw::connect(&origin.url).await;
     for _ in 0..3 {
-        assert_eq!(edge.ask(ask("old", trace)).await.status(), 404);
+        assert_eq!(edge.ask(ask("secret-of-yesterday", trace)).await.status(), 404);
     }
     let deadline = Instant::now() + Duration::from_secs(5);
     while !origin.log().contains(trace) {

@@ -119,10 +119,10 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test]
 async fn metrics_are_on_their_own_listener_and_nowhere_else() {
-    let (origin, _state) = alone("access.secrets = [\"s\"]").await;
+    let (origin, _state) = alone("access.secrets = [\"secret-of-yesterday\"]").await;
     for path in ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/api/v1/../../metrics"] {
         let mut raw = Raw::connect(&origin.url).await;
-        let answer = raw.ask(get(path, "Pricecast-Origin-Secret: s\r\n")).await;
+        let answer = raw.ask(get(path, "Pricecast-Origin-Secret: secret-of-yesterday\r\n")).await;
         answer.assert_problem(404, "not_found");
     }
     let counted = "pricecast_http_requests_total{resource=\"none\",status=\"404\"}";

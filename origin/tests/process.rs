@@ -84,7 +84,7 @@ fn a_printed_configuration_shows_no_secret_and_its_placeholder_is_taken_for_none
     let first = run(program()
         .current_dir(&directory)
         .arg("--print-config")
-        .env("PRICECAST_ACCESS__SECRETS", "canary"));
+        .env("PRICECAST_ACCESS__SECRETS", "canary-of-the-secret"));
     assert_eq!(first.status.code(), Some(0));
     assert!(!text(&first.stdout).contains("canary"));
     std::fs::write(directory.path().join("pricecast.toml"), &first.stdout).unwrap();

@@ -1,5 +1,6 @@
 //! Every key: its name, its default, its reading, and what must hold between keys.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::SECRET_PLACEHOLDER;
 use super::reader::Reader;
-use super::value::{Parsed, Value};
+use super::value::{Parsed, ParsedList, Value, all_or_mistakes};
 use super::{
     AccessConfig, COINBASE_URL, CoinbaseConfig, Config, HttpConfig, KRAKEN_URL, KrakenConfig,
     LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind, TlsConfig,
@@ -27,6 +28,8 @@ const DEFAULT_PREFIX: &str = "{pricecast}:";
 const SYMBOLS_MAX: usize = 500;
 /// One that is used and one to rotate to.
 const SECRETS_MAX: usize = 2;
+/// As many hex digits hold 64 bits: at the rate at which one may ask, nobody guesses them.
+const SECRET_LEN_MIN: usize = 16;
 /// Coinbase caches for 1 s; beyond 3 s its prices would grow old between two polls.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 const POLL_AFTER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
@@ -35,7 +38,7 @@ const DRAIN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(60));
 /// Takes every key out of `reader`. This order is the order of the documentation.
 pub(super) fn read(reader: &mut Reader) -> Config {
     Config {
-        symbols: reader.take("symbols", default_symbols(), symbols),
+        symbols: reader.take_list("symbols", default_symbols(), symbols),
         state_dir: reader.take("state_dir", PathBuf::from("state"), |v| Ok(v.text()?.into())),
         poll_after: reader.take("poll_after", Duration::from_millis(2_500), |value| {
             within(value.duration("2500ms")?, POLL_AFTER)
@@ -73,7 +76,7 @@ pub(super) fn read(reader: &mut Reader) -> Config {
                 20,
                 |value| u32::try_from(value.integer(0, 10_000)?).map_err(|e| e.to_string()),
             ),
-            trusted_proxies: reader.take("http.trusted_proxies", loopbacks(), blocks),
+            trusted_proxies: reader.take_list("http.trusted_proxies", loopbacks(), blocks),
             drain: reader.take("http.drain", Duration::from_secs(10), |value| {
                 within(value.duration("10s")?, DRAIN)
             }),
@@ -81,7 +84,7 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         metrics: MetricsConfig {
             listen: reader.take("metrics.listen", loopback(9090), loopback_only),
         },
-        access: AccessConfig { secrets: reader.take("access.secrets", Vec::new(), secrets) },
+        access: AccessConfig { secrets: reader.take_list("access.secrets", Vec::new(), secrets) },
         tls: TlsConfig {
             ca_file: reader.take("tls.ca_file", None, |value| {
                 Ok(Some(value.text()?).filter(|text| !text.is_empty()).map(Into::into))
@@ -157,14 +160,14 @@ fn count(value: &Value, min: u64) -> Parsed<usize> {
 }
 
 /// Addresses and blocks of them.
-fn blocks(value: &Value) -> Parsed<Vec<IpNet>> {
+fn blocks(value: &Value) -> ParsedList<IpNet> {
     let example = r#"["127.0.0.0/8", "10.1.2.3"]"#;
     let block = |text: String| {
         let address = || text.parse::<IpAddr>().map(IpNet::from);
         let block = text.parse::<IpNet>().or_else(|_| address()).map(|block| block.trunc());
         block.map_err(|_| format!("{text:?} is no address and no block of them, e.g. {example}"))
     };
-    value.list(example)?.into_iter().map(block).collect()
+    all_or_mistakes(value.list(example)?.into_iter().map(block).collect())
 }
 
 fn real(url: &str) -> Url {
@@ -175,21 +178,30 @@ fn default_symbols() -> Vec<Symbol> {
     DEFAULT_SYMBOLS.iter().filter_map(|text| Symbol::parse(text).ok()).collect()
 }
 
-fn symbols(value: &Value) -> Parsed<Vec<Symbol>> {
+fn symbols(value: &Value) -> ParsedList<Symbol> {
     let example = r#"["BTC", "ETH"]"#;
-    let mut symbols = Vec::new();
-    for text in value.list(example)? {
-        let symbol = Symbol::parse_alias(&text).map_err(|error| format!("{text:?} {error}"))?;
-        if symbols.contains(&symbol) {
-            return Err(format!("{symbol} is listed more than once; list it once"));
+    let texts = value.list(example)?;
+    let (mut listed, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+    let mut outcomes = Vec::new();
+    match texts.len() {
+        0 => outcomes.push(Err(format!("needs at least one symbol, e.g. {example}"))),
+        1..=SYMBOLS_MAX => {}
+        count => {
+            let advice = format!("lists {count} symbols; at most {SYMBOLS_MAX} are served");
+            outcomes.push(Err(advice));
         }
-        symbols.push(symbol);
     }
-    match symbols.len() {
-        0 => Err(format!("needs at least one symbol, e.g. {example}")),
-        1..=SYMBOLS_MAX => Ok(symbols),
-        count => Err(format!("lists {count} symbols; at most {SYMBOLS_MAX} are served")),
+    for text in texts {
+        match Symbol::parse_alias(&text) {
+            Err(error) => outcomes.push(Err(format!("{text:?} {error}"))),
+            Ok(symbol) if listed.insert(symbol) => outcomes.push(Ok(symbol)),
+            Ok(symbol) if repeated.insert(symbol) => {
+                outcomes.push(Err(format!("{symbol} is listed more than once; list it once")));
+            }
+            Ok(_) => {}
+        }
     }
+    all_or_mistakes(outcomes)
 }
 
 fn level(value: &Value) -> Parsed<String> {
@@ -219,21 +231,30 @@ fn cors(value: &Value) -> Parsed<Cors> {
     Cors::parse(&list).map_err(|error| error.to_string())
 }
 
-fn secrets(value: &Value) -> Parsed<Vec<Secret>> {
+fn secrets(value: &Value) -> ParsedList<Secret> {
     let list = value.list("one text, or two while rotating")?;
+    let mut outcomes = Vec::new();
     if list.len() > SECRETS_MAX {
-        return Err(format!("holds {} secrets; two are enough to rotate", list.len()));
+        outcomes.push(Err(format!("holds {} secrets; two are enough to rotate", list.len())));
     }
-    let is_usable = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !list.iter().all(is_usable) {
-        return Err("may hold only visible ASCII without spaces, e.g. 32 hex digits".to_owned());
-    }
-    if list.iter().any(|text| text == SECRET_PLACEHOLDER) {
-        return Err(format!(
+    outcomes.extend(list.into_iter().map(secret));
+    all_or_mistakes(outcomes)
+}
+
+fn secret(text: String) -> Parsed<Secret> {
+    if text == SECRET_PLACEHOLDER {
+        Err(format!(
             "is {SECRET_PLACEHOLDER:?}, which --print-config shows in place of a secret; write the secret itself"
-        ));
+        ))
+    } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Err("may hold only visible ASCII without spaces, e.g. 32 hex digits".to_owned())
+    } else if text.len() < SECRET_LEN_MIN {
+        Err(format!(
+            "is shorter than {SECRET_LEN_MIN} characters, so it could be guessed; make one with: openssl rand -hex 32"
+        ))
+    } else {
+        Ok(Secret(text))
     }
-    Ok(list.into_iter().map(Secret).collect())
 }
 
 fn url(value: &Value, schemes: &[&str], example: &str) -> Parsed<Url> {

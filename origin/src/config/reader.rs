@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::document::{self, SyntaxError};
-use super::value::{Parsed, Value};
+use super::value::{Mistakes, Parsed, ParsedList, Value};
 use super::{Config, ENV_PREFIX, FileText, RedisUrl};
 
 /// One mistake: which key, what was written, where, and what to write instead.
@@ -86,12 +86,33 @@ impl Reader {
         default: T,
         parse: impl FnOnce(&Value) -> Parsed<T>,
     ) -> T {
+        self.take_or_complain(key, default, |value| parse(value).map_err(Mistakes::from))
+    }
+
+    /// The same for a list, of which every mistake is told.
+    pub(super) fn take_list<T>(
+        &mut self,
+        key: &'static str,
+        default: Vec<T>,
+        parse: impl FnOnce(&Value) -> ParsedList<T>,
+    ) -> Vec<T> {
+        self.take_or_complain(key, default, parse)
+    }
+
+    fn take_or_complain<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        parse: impl FnOnce(&Value) -> Result<T, Mistakes>,
+    ) -> T {
         self.known.push(key);
         let Some(entry) = self.entries.remove(key) else { return default };
         let parsed = parse(&entry.value);
         self.places.insert(key, entry);
-        parsed.unwrap_or_else(|advice| {
-            self.complain(key, advice);
+        parsed.unwrap_or_else(|Mistakes(all)| {
+            for advice in all {
+                self.complain(key, advice);
+            }
             default
         })
     }

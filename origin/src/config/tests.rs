@@ -31,7 +31,7 @@ fn the_environment_wins_over_the_file_and_foreign_variables_are_left_alone() {
         "symbols = [\"XBT\", \"xdg\"]\n[http]\nlisten = \"127.0.0.1:1\"\n",
         &[
             ("PRICECAST_HTTP__LISTEN", "127.0.0.1:2"),
-            ("PRICECAST_ACCESS__SECRETS", "one,two"),
+            ("PRICECAST_ACCESS__SECRETS", "secret-of-yesterday,secret-of-tomorrow"),
             ("PRICECAST_STATE_DIR", "/var/lib/pricecast"),
             ("HOME", "/root"),
         ],
@@ -58,6 +58,35 @@ fn every_mistake_is_told_at_once_with_key_value_place_and_example() {
          coinbase.interval = \"5\" (PRICECAST_COINBASE__INTERVAL): needs a unit, e.g. \"1s\"\n  \
          http.listne (PRICECAST_HTTP__LISTNE): is no key; did you mean http.listen?"
     );
+}
+
+#[test]
+fn every_mistake_within_a_list_is_told_at_once() {
+    let error = load(
+        "symbols = [\"BTC/USD\", \"ETH\", \"\", \"ETH\", \"XBT\", \"BTC\", \"ETH\"]\n\
+         access.secrets = [\"***\", \"canary\", \"canary in sixteen\"]\n\
+         http.trusted_proxies = [\"10.0.0.0/33\", \"10.1.2.3\", \"proxy.example\"]\n",
+        &[],
+    )
+    .unwrap_err();
+    let told = error.to_string();
+    for (place, says) in [
+        ("symbols", "\"BTC/USD\" "),
+        ("symbols", "\"\" "),
+        ("symbols", "ETH is listed more than once"),
+        ("symbols", "BTC is listed more than once"),
+        ("http.trusted_proxies", "\"10.0.0.0/33\" is no address"),
+        ("http.trusted_proxies", "\"proxy.example\" is no address"),
+        ("access.secrets", "holds 3 secrets"),
+        ("access.secrets", "write the secret itself"),
+        ("access.secrets", "shorter than 16"),
+        ("access.secrets", "visible ASCII"),
+    ] {
+        let is_told = |line: &str| line.trim_start().starts_with(place) && line.contains(says);
+        assert_eq!(told.lines().filter(|line| is_told(line)).count(), 1, "{says} in {told}");
+    }
+    assert_eq!(error.problems.len(), 10, "{told}");
+    assert!(!told.contains("canary"), "{told}");
 }
 
 #[test]
@@ -89,8 +118,12 @@ fn each_kind_of_mistake_has_its_advice() {
         ("http.requests_per_address_per_s = 10001", "from 0 to 10000"),
         ("http.trusted_proxies = [\"10.0.0.0/33\"]", "\"10.0.0.0/33\" is no address"),
         ("http.trusted_proxies = \"proxy.example\"", "is no address and no block"),
-        ("access.secrets = [\"a\", \"b\", \"c\"]", "two are enough"),
-        ("access.secrets = [\"a b\"]", "visible ASCII"),
+        (
+            "access.secrets = [\"abcdefghijklmnop\", \"bcdefghijklmnopq\", \"cdefghijklmnopqr\"]",
+            "two are enough",
+        ),
+        ("access.secrets = [\"sixteen and a space\"]", "visible ASCII"),
+        ("access.secrets = [\"abcdefghijklmno\"]", "shorter than 16 characters"),
         ("kraken.url = \"https://ws.kraken.com/v2\"", "is no wss:// or ws:// URL"),
         ("kraken.url = \"wss://user:pw@ws.kraken.com/v2\"", "is no wss:// or ws:// URL"),
         ("coinbase.url = \"https://api.coinbase.com/api\"", "must have no path"),
@@ -123,7 +156,7 @@ fn an_open_door_must_be_wanted() {
         ("http.listen = \"0.0.0.0:80\"", false),
         ("http.listen = \"[::1]:80\"", true),
         ("http.listen = \"0.0.0.0:80\"\nhttp.public = true", true),
-        ("http.listen = \"0.0.0.0:80\"\naccess.secrets = [\"abc\"]", true),
+        ("http.listen = \"0.0.0.0:80\"\naccess.secrets = [\"abcdefghijklmnop\"]", true),
     ] {
         assert_eq!(load(text, &[]).is_ok(), is_fine, "{text}");
     }
@@ -131,7 +164,7 @@ fn an_open_door_must_be_wanted() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let config = load("access.secrets = [\"canary\"]", &[]).unwrap();
+    let config = load("access.secrets = [\"canary-of-the-secret\"]", &[]).unwrap();
     assert!(!config.to_toml().contains("canary"));
     assert!(!format!("{config:?}").contains("canary"));
     let error = load("access.secrets = [\"canary one\"]", &[]).unwrap_err();

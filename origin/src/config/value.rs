@@ -28,6 +28,30 @@ impl fmt::Display for Value {
 }
 
 pub(super) type Parsed<T> = Result<T, String>;
+/// Of a list every mistake is told.
+pub(super) type ParsedList<T> = Result<Vec<T>, Mistakes>;
+
+/// Each with its advice.
+#[derive(Debug)]
+pub(super) struct Mistakes(pub(super) Vec<String>);
+
+impl From<String> for Mistakes {
+    fn from(advice: String) -> Self {
+        Self(vec![advice])
+    }
+}
+
+/// The items, where all of them will do.
+pub(super) fn all_or_mistakes<T>(outcomes: Vec<Parsed<T>>) -> ParsedList<T> {
+    let (mut items, mut mistakes) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(item) => items.push(item),
+            Err(advice) => mistakes.push(advice),
+        }
+    }
+    if mistakes.is_empty() { Ok(items) } else { Err(Mistakes(mistakes)) }
+}
 
 impl Value {
     /// A text as it is.

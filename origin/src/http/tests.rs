@@ -223,11 +223,14 @@ async fn before_the_first_price_it_is_503_and_never_an_empty_list() {
 
 #[tokio::test]
 async fn without_the_secret_every_path_but_the_probes_is_forbidden() {
-    let site = Fixture::with("access.secrets = [\"first\", \"second\"]").published();
+    let site = Fixture::with("access.secrets = [\"secret-of-yesterday\", \"secret-of-tomorrow\"]")
+        .published();
     for path in [PRICES, "/v1/prices", "/openapi.json", "/nowhere", "/api/v1/prices?x=1"] {
-        for sent in
-            [&[][..], &[("pricecast-origin-secret", "firs")], &[("pricecast-origin-secret", "")]]
-        {
+        for sent in [
+            &[][..],
+            &[("pricecast-origin-secret", "secret-of-yesterda")],
+            &[("pricecast-origin-secret", "")],
+        ] {
             let answer = site.ask("GET", path, sent).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.json()["code"].as_str()),
@@ -236,9 +239,12 @@ async fn without_the_secret_every_path_but_the_probes_is_forbidden() {
             assert_eq!(answer.header("cache-control"), "no-store");
         }
     }
-    let twice = [("pricecast-origin-secret", "first"), ("pricecast-origin-secret", "first")];
+    let twice = [
+        ("pricecast-origin-secret", "secret-of-yesterday"),
+        ("pricecast-origin-secret", "secret-of-yesterday"),
+    ];
     assert_eq!(site.ask("GET", PRICES, &twice).await.status, 403);
-    for secret in ["first", "second"] {
+    for secret in ["secret-of-yesterday", "secret-of-tomorrow"] {
         let answer = site.ask("GET", PRICES, &[("pricecast-origin-secret", secret)]).await;
         assert_eq!(answer.status, 200);
     }
@@ -369,7 +375,7 @@ proptest! {
         has_data in any::<bool>(),
         has_secret in any::<bool>(),
     ) {
-        let toml = if has_secret { "access.secrets = [\"s\"]" } else { "" };
+        let toml = if has_secret { "access.secrets = [\"secret-of-yesterday\"]" } else { "" };
         let fixture = Fixture::with(toml);
         let fixture = if has_data { fixture.published() } else { fixture };
         let mut request = Request::builder().method(method.as_str()).uri(format!("{path}{query}"));
