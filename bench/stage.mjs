@@ -1,0 +1,41 @@
+// What all parts need: a market, an origin, and an end that comes whatever happens.
+
+import { startMarket } from '../e2e/harness/market.mjs';
+import { startOrigin } from '../e2e/harness/origin.mjs';
+import { request } from '../e2e/harness/http.mjs';
+import { binary } from '../e2e/harness/paths.mjs';
+import { until } from '../e2e/harness/until.mjs';
+import { pinned } from './machine.mjs';
+
+export const PRICES = '/api/v1/prices';
+const WARM_UP_S = 1;
+
+/** Runs `act(t)`; what was opened under `t` is closed after it. */
+export async function stage(act) {
+  const closes = [];
+  try {
+    return await act({ after: (close) => closes.push(close) });
+  } finally {
+    for (const close of closes.reverse()) await close();
+  }
+}
+
+export async function startFeed(t, env) {
+  const market = await startMarket(t);
+  return startOrigin(t, market, env, pinned([binary('pricecast-origin')]));
+}
+
+/** The answer of a server that has prices. */
+export async function firstAnswer(url) {
+  return until('prices', 10_000, async () => {
+    const answer = await request(url);
+    return answer.status === 200 && answer;
+  });
+}
+
+/** The cases of servers that are here, each asked for a while so that it is warm. */
+export async function warm(cases, measure) {
+  const present = cases.filter(Boolean);
+  for (const each of present) await measure(each, WARM_UP_S);
+  return present;
+}
