@@ -91,6 +91,26 @@ test('without Redis nobody ingests before it is there, the leader goes on when i
   await concluded(t, cluster, { elected_ms: electedMs });
 });
 
+test('when Redis alone dies an edge that asks a follower finds the leader before anything is flagged', { skip }, async (t) => {
+  const cluster = await startCluster(t);
+  const leader = await cluster.untilAgreed();
+  const [first, second] = cluster.followersOf(leader);
+  // It stays with the first it knows: a follower before the leader, and two of them.
+  for (const origins of [[first, leader, second], [first, second, leader]]) cluster.probe(await startEdge(t, { origins }));
+  await until('they serve live prices', LIMIT_MS, () => cluster.probes.every(({ last }) => last?.body.mode === 'live'));
+  await cluster.redis.kill();
+  await until('the followers have nothing fresh', LIMIT_MS, async () => {
+    const answers = await Promise.all([first, second].map((origin) => origin.ask()));
+    return answers.every((answer) => json(answer).mode === 'frozen');
+  });
+  await pass(3000);
+  const answers = cluster.probes.map((probe) => probe.answers);
+  const flagged = answers.flat().filter(({ body }) => body.stale).length;
+  const oldestMs = Math.max(...answers.flat().map(({ ageMs }) => ageMs));
+  await concluded(t, cluster, { flagged, oldest_ms: oldestMs });
+  assert.equal(flagged, 0, 'the leader had live prices all the time');
+});
+
 test('a Redis that hangs for five seconds costs no leader and no answer', { skip }, async (t) => {
   const cluster = await startCluster(t, { areAllProbed: true });
   const leader = await cluster.untilAgreed();

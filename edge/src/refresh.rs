@@ -70,7 +70,7 @@ async fn fetch_until_settled(
             Some(Settled::TryNext(next)) => attempt = next,
             Some(Settled::Failed { turn }) => return Outcome { snap: None, turn: Some(turn) },
             Some(Settled::Adopted { turn }) => return Outcome { snap: raw, turn },
-            Some(Settled::Overtaken) | None => return Outcome::default(),
+            Some(Settled::LeftBehind | Settled::Overtaken) | None => return Outcome::default(),
         }
     }
 }
@@ -91,7 +91,7 @@ fn settle_fetch(
     let (settled, is_news) = with_loaded(|isolate| {
         let settled = isolate.cache.settle_fetch(flight, now, answer, jitter);
         let is_news = match settled {
-            Settled::Adopted { .. } => isolate.last_failure.take().is_some(),
+            Settled::Adopted { .. } | Settled::LeftBehind => isolate.last_failure.take().is_some(),
             Settled::Overtaken => false,
             Settled::TryNext(_) | Settled::Failed { .. } => isolate.note_failure(failure),
         };
@@ -100,7 +100,9 @@ fn settle_fetch(
     match settled {
         // Once per change, not per attempt: at this traffic a log line costs more than a fetch.
         _ if !is_news => {}
-        Settled::Adopted { .. } => console_log!("origin {} answers again", attempt.origin),
+        Settled::Adopted { .. } | Settled::LeftBehind => {
+            console_log!("origin {} answers again", attempt.origin)
+        }
         _ => console_warn!(
             "origin {}: {told}; serving the last known prices (trace {})",
             attempt.origin,

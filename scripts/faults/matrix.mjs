@@ -408,12 +408,14 @@ export const matrix = [
     row: 36,
     group: 'Redis',
     fault: 'Redis not there at first, gone later, back empty',
-    expected: 'nobody ingests before Redis was there; a leader goes on from memory; back empty, it is taught epochs and prices anew',
+    expected: 'nobody ingests before Redis was there; a leader goes on from memory and every edge finds it; back empty, it is taught epochs and prices anew',
     tests: [
       'node e2e/faults/redis-server.test.mjs > what one of two knows is not lost when the other comes back without its disk to an emptied Redis',
       'rust pricecast-core::simulation a_leader_lost_with_its_disk_learns_from_the_others_what_the_emptied_redis_cannot_tell',
       'rust pricecast-origin::redis_store what_a_follower_brings_is_stored_where_there_is_nothing_or_an_older_one',
       'node e2e/faults/redis-server.test.mjs > without Redis nobody ingests before it is there, the leader goes on when it dies, and empty it is taught what was',
+      'node e2e/faults/redis-server.test.mjs > when Redis alone dies an edge that asks a follower finds the leader before anything is flagged',
+      'rust pricecast-core::simulation an_edge_that_asks_a_follower_finds_the_leader_when_redis_dies',
     ],
   },
   {

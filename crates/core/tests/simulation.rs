@@ -254,6 +254,16 @@ fn a_redis_that_is_down_slow_or_read_only_changes_nobody() {
 }
 
 #[test]
+fn an_edge_that_asks_a_follower_finds_the_leader_when_redis_dies() {
+    // The edge stays with the first that has prices, the leader; after its death half find a follower.
+    let sum = play(&[
+        (12_000, 4_000, Trouble::LeaderKilled),
+        (20_000, 15_000, Trouble::Redis(RedisState::Mute, ComesBack::Unharmed)),
+    ]);
+    assert_eq!(sum.flagged_at_edge, 0, "the leader had live prices all the time");
+}
+
+#[test]
 fn the_fence_survives_a_failover_that_loses_the_last_writes() {
     let seen = play_unseen(FAILOVERS);
     assert_eq!((seen.step_downs, seen.two_clients_ms), (0, 0), "{seen:?}");

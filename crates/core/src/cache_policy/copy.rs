@@ -8,6 +8,11 @@ use crate::time::UnixMillis;
 /// this much "later" than now counts as just sent.
 const CLOCK_BEHIND_MAX_MS: u64 = 250;
 
+/// An origin is left behind when the newest confirmation in its answer is older than this. Where all
+/// hear the exchanges, the last moment of a failover is 3.3 s old: the deadline of 3 s, a beat, and
+/// 200 ms on the way to a follower. A body rendered a second ahead is flagged from 3.9 s on.
+const LEFT_BEHIND_AFTER_MS: u64 = 3_500;
+
 /// The edge's own clock, in epoch milliseconds. Never compared with a stamp of the origin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EdgeMillis(u64);
@@ -54,8 +59,8 @@ pub struct CopyMeta {
     pub sent_at: EdgeMillis,
     /// The origin's clock when it answered (`Pricecast-Now`).
     pub origin_sent_at: UnixMillis,
-    /// Whether anything in it was fresh when the origin sent it.
-    pub was_any_fresh: bool,
+    /// Whether the origin had heard nothing for so long that another one should be asked.
+    pub was_left_behind: bool,
     /// The first instant after fetching, of the origin's clock, at which a price turns stale.
     goes_stale_at: Option<UnixMillis>,
     /// The instant, of the origin's clock, from which every price in it is stale.
@@ -76,12 +81,14 @@ impl CopyMeta {
     ) -> Result<Self, SnapshotError> {
         snapshot.check_stamps(origin_sent_at)?;
         let flips = || snapshot.prices.iter().map(PricePoint::flips_at);
+        let newest = snapshot.prices.iter().map(|point| point.confirmed_at).max();
         let shown_at = origin_sent_at.plus_ms(hold_ms);
         Ok(Self {
             version: snapshot.version,
             sent_at,
             origin_sent_at,
-            was_any_fresh: snapshot.any_fresh(origin_sent_at),
+            was_left_behind: newest
+                .is_none_or(|at| origin_sent_at.ms_since(at) > LEFT_BEHIND_AFTER_MS),
             goes_stale_at: flips().filter(|&flip| flip > shown_at).min(),
             all_stale_at: flips().max().unwrap_or(origin_sent_at),
         })
@@ -116,6 +123,11 @@ impl CopyMeta {
     pub(super) fn has_gone_stale(&self, now: EdgeMillis, hold_ms: u64) -> bool {
         let shown_at = self.origin_now(now).plus_ms(hold_ms);
         self.goes_stale_at.is_some_and(|flip| shown_at >= flip)
+    }
+
+    /// Whether every price in it had to be flagged when it was fetched.
+    pub(super) const fn was_all_stale(&self) -> bool {
+        self.goes_stale_at.is_none()
     }
 
     /// For how long every price in it has been stale.

@@ -102,6 +102,9 @@ pub enum Settled {
         /// To be put as `turn`.
         turn: Option<Turn>,
     },
+    /// The answer is in memory, but its origin was left behind: put nothing, the next flight asks
+    /// another one.
+    LeftBehind,
     /// Try this one at once.
     TryNext(Attempt),
     /// It failed: put this as `turn`.
@@ -121,6 +124,8 @@ pub struct EdgeCache<B> {
     id: u64,
     origins: usize,
     origin: usize,
+    /// How many origins in a row were found left behind.
+    left_behind: usize,
     copy: Option<(CopyMeta, B)>,
     flight: Option<Flight>,
     next_flight: u64,
@@ -138,6 +143,7 @@ impl<B> EdgeCache<B> {
             id,
             origins: origins.max(1),
             origin: 0,
+            left_behind: 0,
             copy: None,
             flight: None,
             next_flight: 0,
@@ -176,7 +182,7 @@ impl<B> EdgeCache<B> {
         self.rollbacks
     }
 
-    /// Until when the copy may be served without asking [`EdgeCache::decide`].
+    /// Until when a copy that is served as a hit may be without asking [`EdgeCache::decide`].
     #[must_use]
     pub fn hot_until(&self) -> Option<EdgeMillis> {
         let (meta, _) = self.copy.as_ref()?;
@@ -272,12 +278,14 @@ impl<B> EdgeCache<B> {
             return Settled::Overtaken;
         }
         if let Some(answer) = answer {
-            let is_any_fresh = answer.0.was_any_fresh;
+            let was_left_behind = answer.0.was_left_behind;
             if self.adopt_unless_older(now, answer) {
-                if !is_any_fresh {
+                if was_left_behind {
+                    self.left_behind = self.left_behind.saturating_add(1);
                     self.move_on();
                 }
-                return self.succeed(now);
+                let settled = self.succeed(now);
+                return if self.asks_around() { Settled::LeftBehind } else { settled };
             }
         }
         flight.attempts += 1;
@@ -307,13 +315,26 @@ impl<B> EdgeCache<B> {
     fn standing(&self, now: EdgeMillis) -> Option<Served> {
         let (meta, _) = self.copy.as_ref()?;
         let age_ms = meta.age_ms(now).unwrap_or(u64::MAX);
-        Some(if meta.has_gone_stale(now, self.policy.hold_ms) || age_ms > self.policy.hard_ms {
-            Served::LastKnown
-        } else if age_ms > self.policy.soft_ms {
-            Served::Revalidating
-        } else {
-            Served::Hit
-        })
+        let asks_around = self.asks_around();
+        Some(
+            if meta.has_gone_stale(now, self.policy.hold_ms)
+                || age_ms > self.policy.hard_ms
+                || asks_around && meta.was_all_stale()
+            {
+                Served::LastKnown
+            } else if asks_around || age_ms > self.policy.soft_ms {
+                Served::Revalidating
+            } else {
+                Served::Hit
+            },
+        )
+    }
+
+    /// Whether the held copy came from an origin that is left behind, and others have not been asked
+    /// since. Once all were, nobody is ahead: they are asked in turn, one a flight.
+    fn asks_around(&self) -> bool {
+        self.copy.as_ref().is_some_and(|(meta, _)| meta.was_left_behind)
+            && (1..self.origins).contains(&self.left_behind)
     }
 
     fn may_start(&self, now: EdgeMillis) -> bool {
@@ -348,7 +369,7 @@ impl<B> EdgeCache<B> {
         let is_rollback = self.is_rollback_due(now, &offered.0);
         if is_better || is_rollback {
             self.rollbacks += u64::from(is_rollback);
-            self.copy = Some(offered);
+            self.keep(offered);
         }
     }
 
@@ -359,14 +380,20 @@ impl<B> EdgeCache<B> {
             return false;
         }
         self.rollbacks += u64::from(is_older);
-        self.copy = Some(offered);
+        self.keep(offered);
         true
+    }
+
+    fn keep(&mut self, copy: (CopyMeta, B)) {
+        if !copy.0.was_left_behind {
+            self.left_behind = 0;
+        }
+        self.copy = Some(copy);
     }
 
     fn is_rollback_due(&self, now: EdgeMillis, offered: &CopyMeta) -> bool {
         self.copy.as_ref().is_some_and(|(held, _)| {
             offered.version < held.version
-                && offered.was_any_fresh
                 && offered.all_stale_for_ms(now) == 0
                 && held.all_stale_for_ms(now) >= ROLLBACK_AFTER_MS
         })

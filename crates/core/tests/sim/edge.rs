@@ -186,7 +186,7 @@ impl World {
                     }
                     Settled::TryNext(attempt) => self.fetch(isolate, flight, attempt),
                     Settled::Failed { turn } => self.put_turn(turn),
-                    Settled::Overtaken => {}
+                    Settled::LeftBehind | Settled::Overtaken => {}
                 }
             }
         }

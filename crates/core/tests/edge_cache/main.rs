@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod origins;
+
 use pricecast_core::cache_policy::{
     CopyMeta, Decision, EdgeCache, EdgeMillis, EdgePolicy, Flight, NextStep, Served, Settled, Turn,
 };
@@ -304,49 +306,6 @@ fn a_lower_version_is_taken_once_the_held_copy_has_been_stale_for_thirty_seconds
 }
 
 #[test]
-fn a_failing_origin_is_left_for_the_next_and_two_are_tried_within_one_flight() {
-    let mut cache = cold(3);
-    let mut flight = begin_fetch(&mut cache, 0, None);
-    let next = cache.settle_fetch(&mut flight, edge(10), None, 0.0);
-    let Settled::TryNext(attempt) = next else { panic!("{next:?}") };
-    assert_eq!((attempt.origin, attempt.timeout_ms), (1, 1_000));
-    let settled = cache.settle_fetch(&mut flight, edge(20), None, 0.0);
-    assert!(matches!(settled, Settled::Failed { .. }), "the third waits for the next flight");
-    let flight = cache.begin_refresh(edge(1_020));
-    cache.settle_snap(flight, edge(1_020), None);
-    let step = cache.settle_turn(flight, edge(1_020), None, 0.0);
-    assert!(matches!(step, NextStep::Fetch { attempt, .. } if attempt.origin == 2));
-}
-
-#[test]
-fn the_second_attempt_gets_only_what_is_left_of_the_flight() {
-    for (ms, timeout_ms) in [(1_000, Some(200)), (1_100, Some(100)), (1_101, None)] {
-        let mut cache = cold(2);
-        let mut flight = begin_fetch(&mut cache, 0, None);
-        let settled = cache.settle_fetch(&mut flight, edge(ms), None, 0.0);
-        let got = match settled {
-            Settled::TryNext(attempt) => Some(attempt.timeout_ms),
-            _ => None,
-        };
-        assert_eq!(got, timeout_ms, "failed at {ms}");
-    }
-}
-
-#[test]
-fn an_origin_that_had_only_the_rest_of_a_flight_gets_a_whole_one_next() {
-    for (answered_ms, next_origin) in [(1_199, 0), (1_200, 1)] {
-        let mut cache = cold(2);
-        let mut flight = begin_fetch(&mut cache, 0, None);
-        cache.settle_fetch(&mut flight, edge(1_000), None, 0.0);
-        let settled = cache.settle_fetch(&mut flight, edge(answered_ms), None, 0.0);
-        assert!(matches!(settled, Settled::Failed { .. }), "{settled:?}");
-        let step = asks_turn(&mut cache, 2_300, None);
-        let NextStep::Fetch { attempt, .. } = step else { panic!("{step:?}") };
-        assert_eq!((attempt.origin, attempt.timeout_ms), (next_origin, 1_000), "{answered_ms}");
-    }
-}
-
-#[test]
 fn an_attempt_ends_before_its_flight_does_so_that_its_failure_is_noted() {
     for (turn_read_ms, timeout_ms) in [(0, 1_000), (200, 1_000), (201, 999), (500, 700)] {
         let mut cache = warm();
@@ -386,16 +345,6 @@ fn a_clock_that_is_set_back_does_not_stop_an_isolate() {
     cache.settle_fetch(&mut flight, edge(3_600_100), None, 0.0);
     assert_eq!(cache.decide(edge(1_000), 0), Decision::Wait { start_refresh: true });
     assert!(is_fetch(asks_turn(&mut cache, 1_000, None)));
-}
-
-#[test]
-fn an_answer_in_which_nothing_is_fresh_is_kept_but_the_next_origin_is_asked_next() {
-    let mut cache = cold(2);
-    let mut flight = begin_fetch(&mut cache, 60_000, None);
-    let settled = cache.settle_fetch(&mut flight, edge(60_050), Some(copy(1, 60_000, 0)), 0.0);
-    assert!(matches!(settled, Settled::Adopted { .. }));
-    let step = asks_turn(&mut cache, 61_100, None);
-    assert!(matches!(step, NextStep::Fetch { attempt, .. } if attempt.origin == 1));
 }
 
 #[test]
