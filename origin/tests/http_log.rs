@@ -128,6 +128,29 @@ async fn no_byte_of_a_request_forges_or_breaks_a_line_of_the_log_for_machines() 
 }
 
 #[tokio::test]
+async fn whoever_cannot_be_reached_is_named_once_for_each_attempt_and_no_password_is() {
+    let redis = [
+        ("PRICECAST_STORE", "redis"),
+        ("PRICECAST_REDIS__URL", "redis://:canary7f3a@127.0.0.1:1/0"),
+    ];
+    let seen = async |env: &[(&str, &str)], parts: &[&str]| {
+        let origin = Running::start(env);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !parts.iter().all(|part| origin.log().contains(part)) {
+            assert!(Instant::now() < deadline, "{parts:?} in {}", origin.log());
+            sleep(Duration::from_millis(20)).await;
+        }
+        origin.log()
+    };
+    let log = seen(&redis, &["call Redis at 127.0.0.1:1 (look): "]).await;
+    assert!(!log.contains(CANARY), "{log}");
+    let kraken = "connect to Kraken at ws://127.0.0.1:1/v2: ";
+    let log = seen(&[], &[kraken, "ask Coinbase at 127.0.0.1:1 for prices: "]).await;
+    assert!(log.lines().any(|line| line.contains(kraken) && line.contains("next attempt in ")));
+    assert!(!log.contains("connection ended"), "one line tells of it: {log}");
+}
+
+#[tokio::test]
 async fn a_failure_told_to_the_edge_is_logged_with_its_trace_and_a_strangers_is_not() {
     let origin = Running::start(&[("PRICECAST_ACCESS__SECRETS", "secret-of-yesterday")]);
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";

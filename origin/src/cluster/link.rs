@@ -36,6 +36,7 @@ impl Failed {
 /// The connection.
 pub struct Link {
     client: Client,
+    place: String,
     limits: AsyncConnectionConfig,
     within: Duration,
     connection: Option<MultiplexedConnection>,
@@ -63,7 +64,13 @@ impl Link {
                 Client::build_with_tls(url.expose(), trusted)?
             }
         };
-        Ok(Self { client, limits, within, connection: None })
+        Ok(Self { client, place: url.place(), limits, within, connection: None })
+    }
+
+    /// Where Redis is, for the log.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Runs a script; all of ours answer with a list of texts.

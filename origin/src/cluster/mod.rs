@@ -259,8 +259,8 @@ impl Member {
         let effects = self.lease.settle_failure(self.clock.now());
         self.stand(Redis::Fails(*failure));
         if self.failing.is_news(*failure) {
-            let (call, reason) = (order.as_str(), failure.as_str());
-            warn!(call, reason, error, "call Redis ({call}): {error}");
+            let (call, reason, place) = (order.as_str(), failure.as_str(), self.link.place());
+            warn!(call, reason, error, "call Redis at {place} ({call}): {error}");
         }
         self.act(effects, None).await;
     }

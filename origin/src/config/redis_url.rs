@@ -9,6 +9,7 @@ use super::SECRET_PLACEHOLDER;
 use super::value::Parsed;
 
 const EXAMPLE: &str = "redis://127.0.0.1:6379";
+const DEFAULT_PORT: u16 = 6379;
 const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+unix", "unix"];
 
 /// `redis://[[user]:password@]host[:port][/db]`, the same with `rediss` for TLS, or
@@ -43,6 +44,17 @@ impl RedisUrl {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// Where it is, and no more: host and port, or the path of a socket.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.0.host_str() {
+            Some(host) if !host.is_empty() => {
+                format!("{host}:{}", self.0.port().unwrap_or(DEFAULT_PORT))
+            }
+            _ => self.0.path().to_owned(),
+        }
     }
 
     /// Whether the connection is to be encrypted.

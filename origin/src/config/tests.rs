@@ -173,17 +173,23 @@ fn secrets_are_never_shown() {
 
 #[test]
 fn the_address_of_a_redis_is_shown_without_its_password() {
-    for (url, shown) in [
-        ("redis://127.0.0.1:6379/2", "redis://127.0.0.1:6379/2"),
-        ("rediss://app:canary@redis.example", "rediss://app:***@redis.example"),
-        ("redis://:canary@[::1]:7000", "redis://:***@[::1]:7000"),
+    for (url, shown, place) in [
+        ("redis://127.0.0.1:6379/2", "redis://127.0.0.1:6379/2", "127.0.0.1:6379"),
+        (
+            "rediss://app:canary@redis.example",
+            "rediss://app:***@redis.example",
+            "redis.example:6379",
+        ),
+        ("redis://:canary@[::1]:7000", "redis://:***@[::1]:7000", "[::1]:7000"),
         (
             "redis+unix:///run/redis.sock?db=1&pass=canary",
             "redis+unix:///run/redis.sock?db=1&pass=***",
+            "/run/redis.sock",
         ),
     ] {
         let config = load(&format!("store = \"redis\"\nredis.url = \"{url}\""), &[]).unwrap();
         assert_eq!(config.redis.url.as_ref().unwrap().to_string(), shown);
+        assert_eq!(config.redis.url.as_ref().unwrap().place(), place);
         assert!(config.to_toml().contains(&format!("url = \"{shown}\"")), "{}", config.to_toml());
         assert!(!format!("{config:?}").contains("canary"));
     }

@@ -120,6 +120,13 @@ impl Client {
         Ok(Self { http, url: base.join(PATH)? })
     }
 
+    /// Whom it asks, with the port where that is another than the usual.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        // The configuration takes no address with a name or a password in it.
+        self.url.authority()
+    }
+
     /// Asks for `symbols` in one request. `now` is for a `Retry-After` that names a date.
     pub async fn fetch(&self, symbols: &[Symbol], now: UnixMillis) -> Fetched {
         let mut url = self.url.clone();

@@ -71,7 +71,8 @@ impl CoinbasePoller {
             if outcome == "ok" {
                 failing.clear();
             } else if failing.is_news(outcome) {
-                warn!(source = "coinbase", outcome, "ask Coinbase for prices: {outcome}");
+                let host = self.client.host();
+                warn!(source = "coinbase", outcome, "ask Coinbase at {host} for prices: {outcome}");
             }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
                 if self.tell(at, event).await.is_err() {

@@ -61,13 +61,15 @@ pub struct KrakenStream<D = Tcp> {
 /// Nobody takes our events any more: the process is going down.
 struct IngestGone;
 
-/// How a connection ended, for its three readers.
+/// How a connection, or the attempt to make one, ended, for its readers.
 struct Outcome {
     ended: Ended,
     /// For the aggregator.
     reason: SourceReason,
     /// For log and metrics.
     label: &'static str,
+    /// Why it could not be made, for the log.
+    connect_error: Option<String>,
 }
 
 impl<D: Dial> KrakenStream<D> {
@@ -88,15 +90,26 @@ impl<D: Dial> KrakenStream<D> {
                 let next_at = reconnect.next_attempt_at(now, outcome.ended, jitter);
                 (next_at.ms_since(now), reconnect.attempt())
             };
-            self.metrics.kraken_reconnect(outcome.label);
-            info!(
-                source = "kraken",
-                reason = outcome.label,
-                attempt,
-                delay_ms,
-                "kraken: connection ended ({}); next attempt in {delay_ms} ms",
-                outcome.label
-            );
+            let reason = outcome.label;
+            self.metrics.kraken_reconnect(reason);
+            match &outcome.connect_error {
+                Some(error) => warn!(
+                    source = "kraken",
+                    reason,
+                    attempt,
+                    delay_ms,
+                    error,
+                    "connect to Kraken at {}: {error}; next attempt in {delay_ms} ms",
+                    self.url
+                ),
+                None => info!(
+                    source = "kraken",
+                    reason,
+                    attempt,
+                    delay_ms,
+                    "kraken: connection ended ({reason}); next attempt in {delay_ms} ms"
+                ),
+            }
             let gone = KrakenEvent::Disconnected(outcome.reason);
             if self.emit(now, gone).await.is_err() {
                 return;
@@ -113,17 +126,9 @@ impl<D: Dial> KrakenStream<D> {
         let connecting = timeout(Duration::from_millis(FIRST_ACK_MS), self.connect());
         match connecting.await {
             Ok(Ok(socket)) => self.converse(socket, began_at).await,
-            Ok(Err(error)) => {
-                warn!(source = "kraken", error = %error, "connect to Kraken at {}: {error}", self.url);
-                Ok(self.refused(&error))
-            }
+            Ok(Err(error)) => Ok(self.refused(&error)),
             Err(_) => {
-                let within_ms = FIRST_ACK_MS;
-                warn!(
-                    source = "kraken",
-                    "connect to Kraken at {}: no answer within {within_ms} ms", self.url
-                );
-                Ok(failed(Gone::ConnectTimeout))
+                Ok(failed(Gone::ConnectTimeout, format!("no answer within {FIRST_ACK_MS} ms")))
             }
         }
     }
@@ -143,7 +148,10 @@ impl<D: Dial> KrakenStream<D> {
     }
 
     fn refused(&self, error: &tungstenite::Error) -> Outcome {
-        let tungstenite::Error::Http(response) = error else { return failed(Gone::ConnectFailed) };
+        let told = error.to_string();
+        let tungstenite::Error::Http(response) = error else {
+            return failed(Gone::ConnectFailed, told);
+        };
         match response.status().as_u16() {
             403 | 429 => {
                 let header = response.headers().get(http::header::RETRY_AFTER);
@@ -152,9 +160,10 @@ impl<D: Dial> KrakenStream<D> {
                     ended: Ended::Banned { retry_after_ms },
                     reason: SourceReason::RateLimited,
                     label: Gone::Banned.as_str(),
+                    connect_error: Some(told),
                 }
             }
-            _ => failed(Gone::UpgradeRefused),
+            _ => failed(Gone::UpgradeRefused, told),
         }
     }
 
@@ -206,7 +215,7 @@ impl<D: Dial> KrakenStream<D> {
         self.forward(&mut session).await?;
         let answered_at = session.answered_at();
         let ended = Ended::Lost { answered_at, was_trading: session.is_trading() };
-        Ok(Outcome { ended, reason, label })
+        Ok(Outcome { ended, reason, label, connect_error: None })
     }
 
     /// Hands one message to the session; a label if the connection is over.
@@ -300,6 +309,11 @@ fn address(uri: &http::Uri) -> String {
     format!("{}:{port}", uri.host().unwrap_or_default())
 }
 
-const fn failed(gone: Gone) -> Outcome {
-    Outcome { ended: Ended::Failed, reason: SourceReason::Disconnected, label: gone.as_str() }
+const fn failed(gone: Gone, error: String) -> Outcome {
+    Outcome {
+        ended: Ended::Failed,
+        reason: SourceReason::Disconnected,
+        label: gone.as_str(),
+        connect_error: Some(error),
+    }
 }
