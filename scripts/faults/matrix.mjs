@@ -408,7 +408,7 @@ export const matrix = [
     row: 36,
     group: 'Redis',
     fault: 'Redis not there at first, gone later, back empty',
-    expected: 'nobody ingests before Redis was there; a leader goes on from memory and every edge finds it; back empty, it is taught epochs and prices anew',
+    expected: 'nobody ingests before Redis was there; a leader goes on from memory; back empty, it is taught epochs and prices anew',
     tests: [
       'node e2e/faults/redis-server.test.mjs > what one of two knows is not lost when the other comes back without its disk to an emptied Redis',
       'rust pricecast-core::simulation a_leader_lost_with_its_disk_learns_from_the_others_what_the_emptied_redis_cannot_tell',
