@@ -1,10 +1,11 @@
 // `make faults`: builds what the fault tests start, runs every test the matrix names, prints one line
 // per row, and writes docs/faults.md and target/faults.json.
 //
-//   ROWS=27,28     only these rows; the documents are left as they are
+//   ROWS=27,28     only these rows, and only what their tests need is built; the documents are left as they are
 
-import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { stepsFor } from './faults/build.mjs';
 import { page, showFigures } from './faults/document.mjs';
 import { judgeAll, judgeRow, shortfalls } from './faults/judge.mjs';
 import { matrix } from './faults/matrix.mjs';
@@ -28,15 +29,9 @@ function asked(text) {
   return matrix.filter(({ row }) => rows.includes(row));
 }
 
-async function build(log) {
-  const steps = [
-    ['the origin and the market', 'cargo', ['build', '--release', '-p', 'pricecast-origin', '-p', 'market-sim', '--bins', '--examples']],
-    ['the Worker', path.join(root, 'scripts', 'build-edge'), []],
-    ['the Worker that panics on demand', path.join(root, 'scripts', 'build-edge'), ['drill']],
-    ['the version before this one (minutes the first time)', path.join(root, 'scripts', 'build-previous'), []],
-    ['the tests', 'cargo', ['nextest', 'run', '--workspace', '--no-run']],
-  ];
-  for (const [what, command, args] of steps) {
+async function build(log, tests) {
+  const read = (file) => readFileSync(path.join(root, file), 'utf8');
+  for (const { what, command, args } of stepsFor(tests, { root, read })) {
     const began = Date.now();
     say(`building ${what}`);
     const code = await spawned(command, args, { root, onLine: (line) => log.write(`${line}\n`) });
@@ -50,7 +45,7 @@ async function main() {
   const names = [...new Set(rows.flatMap(({ tests }) => tests))];
   mkdirSync(target, { recursive: true });
   const log = createWriteStream(path.join(target, 'faults.log'));
-  await build(log);
+  await build(log, names.map(parseName));
 
   const began = Date.now();
   const seconds = () => (Date.now() - began) / 1000;

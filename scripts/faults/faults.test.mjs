@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { stepsFor } from './build.mjs';
 import { page, rowLine, testsLine } from './document.mjs';
 import { judgeAll, judgeRow, shortfalls, tierOf } from './judge.mjs';
 import { matrix } from './matrix.mjs';
@@ -31,6 +32,22 @@ test('the matrix has 75 rows in order, and each test it names in a Node file is 
       const source = readFileSync(path.join(root, name.file), 'utf8');
       assert.ok(isNamedIn(source, name.test), `${name.file} has no test '${name.test}'`);
     }
+  }
+});
+
+test('what is built is what the tests asked for need', () => {
+  const read = (file) => readFileSync(path.join(root, file), 'utf8');
+  const built = (names) => stepsFor(names.map(parseName), { root, read }).map(({ what, args }) => `${what} ${args.at(-1) ?? ''}`.trim());
+  const [programs, worker, drill, previous, tests] = built(matrix.flatMap((row) => row.tests));
+  assert.match(`${programs}, ${worker}, ${drill}, ${previous}, ${tests}`, /^the origin.*, the Worker, .* drill, the version before.*, the tests --no-run$/);
+  for (const [name, needs] of [
+    ['rust pricecast-core::simulation one', [tests]],
+    ['rust pricecast-origin::faults_http one', [programs, tests]],
+    ['node e2e/faults/network.test.mjs > one', [programs, worker]],
+    ['node e2e/faults/load.test.mjs > one', [programs, worker, drill]],
+    ['node e2e/faults/deploy.test.mjs > one', [programs, worker, previous]],
+  ]) {
+    assert.deepEqual(built([name]), needs, name);
   }
 });
 
