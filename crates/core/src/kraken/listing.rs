@@ -27,6 +27,8 @@ pub(super) struct KrakenListing {
     /// The price of Coinbase since that tick that was nearest to the held one: from there "has moved
     /// away" is measured.
     pub(super) nearest: Option<Price>,
+    /// Since that tick Coinbase was near it, or its own price is the measure: when it is away, it has moved.
+    pub(super) was_other_near: bool,
     pub(super) is_suspected: bool,
     /// Asked, it said the same again.
     pub(super) insists: bool,
@@ -52,12 +54,15 @@ impl KrakenListing {
     /// An update was said just now, beside what Coinbase says at the moment. A snapshot may be old:
     /// only its own price can be its measure.
     pub(super) fn note_news(&mut self, quote: &Quote, is_snapshot: bool, other: Option<Price>) {
-        self.nearest = Some(other.filter(|_| !is_snapshot).unwrap_or(quote.price));
+        let other = other.filter(|_| !is_snapshot);
+        self.was_other_near = other.is_some();
+        self.nearest = Some(other.unwrap_or(quote.price));
     }
 
     /// Coinbase may only follow a move that Kraken made first.
     pub(super) fn note_other(&mut self, other: Price) {
         let (Some(held), Some(nearest)) = (self.listing.held, self.nearest) else { return };
+        self.was_other_near |= other.is_within_bp(held.price, FROZEN_MOVE_BP);
         if other.distance_bp(held.price) < nearest.distance_bp(held.price) {
             self.nearest = Some(other);
         }

@@ -143,7 +143,8 @@ impl Kraken {
         let is_news = entry.is_news(quote, is_snapshot);
         if entry.is_suspected && !is_news {
             entry.insists = true;
-            entry.is_unanswered = true;
+            // Where Coinbase was off all the time nothing speaks against the connection.
+            entry.is_unanswered = entry.was_other_near;
             return None;
         }
         entry.needs_proof = false;

@@ -5,5 +5,6 @@ mod failover;
 mod lag;
 mod old_answers;
 mod plausibility;
+mod reconnects;
 mod support;
 mod transitions;
