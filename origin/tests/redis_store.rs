@@ -17,6 +17,7 @@ use pricecast_origin::cluster::failure::CallFailure;
 use pricecast_origin::cluster::kept::Kept;
 use pricecast_origin::cluster::link::{Failed, Link};
 use pricecast_origin::cluster::scripts::{Answer, NO_HEAD, Scripts};
+use pricecast_origin::exchange::tls;
 use redis::ScriptInvocation;
 use support::redis::Server;
 use tokio::time::{Instant, sleep};
@@ -390,7 +391,7 @@ async fn a_server_that_is_gone_is_told_from_one_that_hangs_up() {
 }
 
 #[tokio::test]
-async fn over_tls_a_server_is_believed_by_the_configured_authority_alone() {
+async fn over_tls_a_server_is_believed_by_the_configured_authority_beside_the_webs() {
     let Some(server) = Server::start().await else { return };
     let (port, ca_file) = server.serve_tls().await;
     let url = Server::address(&format!("rediss://localhost:{port}"));
@@ -402,4 +403,6 @@ async fn over_tls_a_server_is_believed_by_the_configured_authority_alone() {
     let mut link = Link::new(&elsewhere, Some(&ca_file), PATIENT).unwrap();
     assert_eq!(link.time().await.unwrap_err().failure, CallFailure::Unreachable, "another name");
     assert!(Link::new(&url, Some(&ca_file.with_file_name("none")), PATIENT).is_err());
+    let trusted = |ca_file| tls::roots(ca_file).unwrap().len();
+    assert_eq!(trusted(Some(&ca_file)), trusted(None) + 1);
 }

@@ -1,16 +1,22 @@
 //! The connection to Redis: one call at a time, each within its time, the connection made anew
 //! after any failure.
 
-use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, ScriptInvocation, TlsCertificates};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, RedisError, ScriptInvocation};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::failure::CallFailure;
 use crate::config::RedisUrl;
+use crate::exchange::tls;
 
 /// A call that was not answered as it should.
 #[derive(Debug, thiserror::Error)]
@@ -39,32 +45,31 @@ pub struct Link {
     place: String,
     limits: AsyncConnectionConfig,
     within: Duration,
-    connection: Option<MultiplexedConnection>,
+    /// As towards the exchanges, where the address asks for it.
+    tls: Option<TlsConnector>,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    redis: MultiplexedConnection,
+    /// Carries what it says and hears over TLS; ends with it.
+    _driver: JoinSet<()>,
 }
 
 impl Link {
     /// Not connected yet. A call, with connecting where that is needed, takes at most `within`. With
-    /// TLS the web's root certificates are trusted, or in their place those in `ca_file` (PEM).
+    /// TLS the web's root certificates are trusted, and those in `ca_file` (PEM).
     ///
     /// # Errors
     /// When the address or `ca_file` cannot be used.
-    pub fn new(
-        url: &RedisUrl,
-        ca_file: Option<&Path>,
-        within: Duration,
-    ) -> Result<Self, RedisError> {
+    pub fn new(url: &RedisUrl, ca_file: Option<&Path>, within: Duration) -> anyhow::Result<Self> {
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(within))
             .set_response_timeout(Some(within));
-        let client = match ca_file.filter(|_| url.has_tls()) {
-            None => Client::open(url.expose())?,
-            Some(path) => {
-                let root_cert = Some(fs::read(path)?);
-                let trusted = TlsCertificates { client_tls: None, root_cert };
-                Client::build_with_tls(url.expose(), trusted)?
-            }
-        };
-        Ok(Self { client, place: url.place(), limits, within, connection: None })
+        let client = Client::open(url.connection_info()?)?;
+        let tls = url.has_tls().then(|| tls::client_config(ca_file)).transpose()?;
+        let tls = tls.map(|config| TlsConnector::from(Arc::new(config)));
+        Ok(Self { client, place: url.place(), limits, within, tls, connection: None })
     }
 
     /// Where Redis is, for the log.
@@ -114,14 +119,32 @@ impl Link {
         run: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Failed> {
         let failed = |failure, error: &RedisError| Failed { failure, error: error.to_string() };
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => {
-                let connected =
-                    self.client.get_multiplexed_async_connection_with_config(&self.limits).await;
-                none.insert(connected.map_err(|e| failed(CallFailure::of_connecting(&e), &e))?)
+        if self.connection.is_none() {
+            let connected = self.connect().await;
+            let connected = connected.map_err(|e| failed(CallFailure::of_connecting(&e), &e))?;
+            self.connection = Some(connected);
+        }
+        let Some(connection) = &mut self.connection else { return Err(Failed::odd()) };
+        run(&mut connection.redis).await.map_err(|e| failed(CallFailure::of(&e), &e))
+    }
+
+    async fn connect(&self) -> Result<Connection, RedisError> {
+        let mut driver = JoinSet::new();
+        let info = self.client.get_connection_info();
+        let redis = match (&self.tls, info.addr()) {
+            (Some(tls), ConnectionAddr::Tcp(host, port)) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let stream = tls.connect(name, stream).await?;
+                let (settings, limits) = (info.redis_settings(), self.limits.clone());
+                let (redis, drive) =
+                    MultiplexedConnection::new_with_config(settings, stream, limits).await?;
+                driver.spawn(drive);
+                redis
             }
+            _ => self.client.get_multiplexed_async_connection_with_config(&self.limits).await?,
         };
-        run(connection).await.map_err(|e| failed(CallFailure::of(&e), &e))
+        Ok(Connection { redis, _driver: driver })
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use pricecast_core::lease::{Effect, LeadReason, Lease, LeaseParams, Order, StepDownReason};
 use pricecast_core::{Snapshot, Symbol, UnixMillis, Version};
-use redis::{RedisError, ScriptInvocation};
+use redis::ScriptInvocation;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -371,7 +371,7 @@ type Outcome = Result<(Vec<Effect>, Option<Snapshot>), Failed>;
 ///
 /// # Errors
 /// When the address or `ca_file` cannot be used.
-pub fn link(url: &RedisUrl, ca_file: Option<&Path>) -> Result<Link, RedisError> {
+pub fn link(url: &RedisUrl, ca_file: Option<&Path>) -> anyhow::Result<Link> {
     Link::new(url, ca_file, Duration::from_millis(LeaseParams::default().call_timeout_ms))
 }
 

@@ -142,7 +142,7 @@ pub struct AccessConfig {
 /// TLS towards the exchanges, and a Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// Root certificates (PEM) to trust beside the web's; of a Redis, in their place.
+    /// Root certificates (PEM) to trust beside the web's, towards the exchanges and Redis.
     pub ca_file: Option<PathBuf>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::IntoConnectionInfo as _;
+use redis::{ConnectionInfo, IntoConnectionInfo as _, RedisResult};
 use reqwest::Url;
 
 use super::SECRET_PLACEHOLDER;
@@ -30,8 +30,8 @@ impl RedisUrl {
         if !SCHEMES.contains(&url.scheme()) || url.fragment().is_some() {
             return Err(wanted());
         }
-        url.as_str().into_connection_info().map_err(|_| wanted())?;
         let address = Self(url);
+        address.connection_info().map_err(|_| wanted())?;
         if address.to_string() == address.0.as_str() && address.has_password() {
             return Err(format!(
                 "has the password {SECRET_PLACEHOLDER:?}, which --print-config shows in place of one; write the password itself"
@@ -40,10 +40,16 @@ impl RedisUrl {
         Ok(address)
     }
 
-    /// With the password, to connect.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
+    /// With the password, to connect. Of TLS it says nothing.
+    ///
+    /// # Errors
+    /// When it is no address of a Redis; never after it has been read.
+    pub fn connection_info(&self) -> RedisResult<ConnectionInfo> {
+        let text = self.0.as_str();
+        match text.strip_prefix("rediss:") {
+            Some(rest) => format!("redis:{rest}").into_connection_info(),
+            None => text.into_connection_info(),
+        }
     }
 
     /// Where it is, and no more: host and port, or the path of a socket.

@@ -1,4 +1,4 @@
-//! TLS towards the exchanges: rustls with ring, and the web's root certificates built in, so
+//! TLS towards the exchanges and Redis: rustls with ring, and the web's root certificates built in, so
 //! that the origin runs in an image without any.
 
 use std::path::Path;
@@ -9,21 +9,29 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// The configuration both adapters use. `ca_file` (PEM) holds roots to trust beside the web's.
+/// The configuration all use. `ca_file` (PEM) holds roots to trust beside the web's.
 ///
 /// # Errors
 /// When `ca_file` cannot be read or holds no certificate; when ring does not offer the protocol
 /// versions, which would be a fault of the build.
 pub fn client_config(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots(ca_file)?)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// Who is trusted: the web's roots, and those in `ca_file`.
+///
+/// # Errors
+/// When `ca_file` cannot be read or holds no certificate.
+pub fn roots(ca_file: Option<&Path>) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = ca_file {
         add(&mut roots, path).with_context(|| format!("trust tls.ca_file {}", path.display()))?;
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
+    Ok(roots)
 }
 
 fn add(roots: &mut RootCertStore, path: &Path) -> anyhow::Result<()> {
