@@ -120,6 +120,17 @@ mod tests {
         assert_eq!((first.by, first.until, first.fails), (2, at(1_000 + CLAIM_MS), 0));
     }
 
+    /// Its published first numbers from the seed 0:
+    /// <https://prng.di.unimi.it/splitmix64.c>
+    #[test]
+    fn the_mixing_is_that_of_splitmix64() {
+        for (steps, number) in
+            [(0, 0xe220_a839_7b1d_cdaf), (1, 0x6e78_9e6a_a1b9_65f4), (2, 0x06c4_5d18_8009_454f)]
+        {
+            assert_eq!(mix(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(steps)), number, "{steps}");
+        }
+    }
+
     #[test]
     fn the_lots_of_neighbouring_isolates_are_spread_evenly_over_their_half_second() {
         for ms in [1_706_900_000_000, 1_706_900_000_001] {

@@ -175,3 +175,31 @@ impl Link {
 const fn is_stall(gap_ms: u64, round_trip_ms: u64) -> bool {
     gap_ms.saturating_sub(round_trip_ms) > STALL_MS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::at;
+
+    #[test]
+    fn without_a_connection_it_is_down_whatever_was_said_before() {
+        let down = |link: &Link, reason| {
+            let report = link.report(at(1_000));
+            assert_eq!((report.status, report.reason), (SourceStatus::Down, Some(reason)));
+        };
+        let mut link = Link::new();
+        down(&link, SourceReason::Starting);
+        link.on_connected(at(0));
+        link.on_system(SystemStatus::Online);
+        link.on_proof(at(900));
+        let report = link.report(at(1_000));
+        assert_eq!((report.status, report.reason), (SourceStatus::Connected, None));
+        link.on_disconnected(SourceReason::Disconnected);
+        down(&link, SourceReason::Disconnected);
+        link.on_connected(at(950));
+        link.on_system(SystemStatus::NotTrading(SourceReason::Maintenance));
+        assert_eq!(link.report(at(1_000)).status, SourceStatus::Stale);
+        link.on_disconnected(SourceReason::Disconnected);
+        down(&link, SourceReason::Disconnected);
+    }
+}

@@ -95,3 +95,45 @@ impl KrakenListing {
         self.needs_proof || by.ms_since(heard_at.max(asked_at)) >= QUIET_RESUBSCRIBE_AFTER_MS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::Held;
+    use crate::test_support::{at, price, quote};
+
+    fn holding(held: &Quote) -> KrakenListing {
+        let mut entry = KrakenListing { news_at: Some(at(0)), ..KrakenListing::default() };
+        entry.listing.held = Some(Held::new(held, at(0)));
+        entry
+    }
+
+    #[test]
+    fn only_a_snapshot_that_repeats_the_held_price_is_no_news_and_the_first_tick_always_is() {
+        let entry = holding(&quote("100"));
+        for (said, is_snapshot, is_news) in
+            [("100", false, true), ("101", false, true), ("101", true, true), ("100", true, false)]
+        {
+            assert_eq!(entry.is_news(&quote(said), is_snapshot), is_news, "{said} {is_snapshot}");
+        }
+        let restored = KrakenListing { news_at: None, ..entry };
+        assert!(restored.is_news(&quote("100"), true));
+    }
+
+    #[test]
+    fn an_older_event_time_and_another_price_are_told_by_the_exchanges_own_times_alone() {
+        let newer = Quote { as_of: at(1_000), as_of_replaced: false, ..quote("100") };
+        let older = Quote { as_of: at(999), price: price("101"), ..newer };
+        let ours = |quote: &Quote| Quote { as_of_replaced: true, ..*quote };
+        assert!(holding(&newer).holds_newer_than(&older));
+        for (held, said) in [
+            (newer, Quote { as_of: newer.as_of, ..older }),
+            (newer, Quote { price: newer.price, ..older }),
+            (newer, ours(&older)),
+            (ours(&newer), older),
+        ] {
+            assert!(!holding(&held).holds_newer_than(&said), "{held:?} {said:?}");
+        }
+        assert!(!KrakenListing::default().holds_newer_than(&older));
+    }
+}
