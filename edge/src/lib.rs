@@ -32,6 +32,8 @@ mod shared_cache;
 #[cfg(test)]
 mod test_support;
 
+use std::convert::Infallible;
+
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, event, web_sys};
@@ -49,6 +51,8 @@ async fn fetch(
     request: web_sys::Request,
     env: Env,
     context: Context,
-) -> worker::Result<web_sys::Response> {
-    handler::handle(request, &env, &context).await.map_err(worker::Error::from)
+) -> Result<web_sys::Response, Infallible> {
+    let response = handler::handle(request, &env, &context).await;
+    // The runtime takes it for what it is and answers 500.
+    Ok(response.unwrap_or_else(|_| web_sys::Response::error()))
 }

@@ -14,7 +14,8 @@ use pricecast_wire::headers::{MARKET_CUSTOM, PRICECAST_MARKET, PRICECAST_NOW};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use worker::{Delay, Headers, Response, web_sys};
+use web_sys::{Headers, Response, ResponseInit};
+use worker::{Delay, web_sys};
 
 use crate::kept::RawCopy;
 
@@ -98,7 +99,7 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = "match")]
     fn find(this: &DefaultCache, key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn put(this: &DefaultCache, key: &str, entry: &web_sys::Response) -> Result<JsValue, JsValue>;
+    fn put(this: &DefaultCache, key: &str, entry: &Response) -> Result<JsValue, JsValue>;
 }
 
 /// `caches.default`, where there is one.
@@ -114,28 +115,29 @@ async fn settled(called: Result<JsValue, JsValue>) -> Option<JsValue> {
 
 async fn read(key: &str) -> Option<(Headers, String)> {
     let found = settled(default_cache().and_then(|cache| cache.find(key))).await?;
-    let mut response: Response = found.dyn_into::<web_sys::Response>().ok()?.into();
-    let headers = response.headers().clone();
+    let response: Response = found.dyn_into().ok()?;
+    let headers = response.headers();
     let is_ours = headers.get(SCHEMA).ok()?.as_deref() == Some(SCHEMA_NOW);
     // Read whether ours or not: an unread body would hold its connection.
-    let body = response.text().await.ok()?;
+    let body = JsFuture::from(response.text().ok()?).await.ok()?.as_string()?;
     is_ours.then_some((headers, body))
 }
 
 async fn write(key: &str, body: &str, headers: &[(&str, &str)]) {
-    let entry = || -> worker::Result<Response> {
-        let mut response = Response::ok(body)?;
-        let target = response.headers_mut();
+    let entry = || -> Result<Response, JsValue> {
+        let target = Headers::new()?;
         target.set("cache-control", CACHE_CONTROL)?;
         target.set(SCHEMA, SCHEMA_NOW)?;
         for (name, value) in headers {
             target.set(name, value)?;
         }
-        Ok(response)
+        let init = ResponseInit::new();
+        init.set_headers(&target);
+        Response::new_with_opt_str_and_init(Some(body), &init)
     };
     if let Ok(response) = entry() {
         // Where it fails there is no such cache; the next isolate then fetches for itself.
-        let _ = settled(default_cache().and_then(|cache| cache.put(key, &response.into()))).await;
+        let _ = settled(default_cache().and_then(|cache| cache.put(key, &response))).await;
     }
 }
 

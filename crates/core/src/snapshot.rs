@@ -145,13 +145,17 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
-    /// The moments at which what is derived from this snapshot changes: sorted, each once.
+    /// The moments at which what is derived from this snapshot changes: sorted, each once, and
+    /// few, as they lie on a grid.
     fn flips(&self) -> Vec<UnixMillis> {
         let sources = Source::ALL.iter().filter_map(|&s| self.sources.get(s).flips_at());
-        let mut flips: Vec<_> =
-            self.prices.iter().map(PricePoint::flips_at).chain(sources).collect();
-        flips.sort_unstable();
-        flips.dedup();
+        let mut flips = Vec::new();
+        for flip in self.prices.iter().map(PricePoint::flips_at).chain(sources) {
+            let at = flips.partition_point(|&known| known < flip);
+            if flips.get(at) != Some(&flip) {
+                flips.insert(at, flip);
+            }
+        }
         flips
     }
 
