@@ -11,4 +11,4 @@ faults: setup ; @scripts/setup faults || echo 'faults: the rows that need it are
 sim: ; @node scripts/sim.mjs
 fuzz: ; @scripts/setup fuzz && node scripts/fuzz.mjs
 mutants: ; @scripts/setup mutants && node scripts/mutants.mjs
-bench: ; @cargo bench -p pricecast-origin --bench ingest --bench running
+bench: setup ; @scripts/setup bench && scripts/build-edge && cargo build --release -p pricecast-origin -p market-sim --bins --examples && node_modules/.bin/node bench/bench.mjs

@@ -1,7 +1,7 @@
 // Measures Pricecast beside its peers, in one run on this machine, and writes what came out.
 //
 //   make bench                                everything (~7 min, building not counted)
-//   make bench ONLY=edge ROUNDS=21            one part of: edge origin ingest start; more rounds
+//   make bench ONLY=edge ROUNDS=21            some of: edge start origin running ingest; more rounds
 //
 // The unit is CPU time: on a shared machine the clock on the wall measures the neighbours.
 
@@ -14,22 +14,22 @@ import { measureEdge, measureStart } from './edge.mjs';
 import { measureIngest } from './ingest.mjs';
 import { hasWrk } from './load.mjs';
 import { machine } from './machine.mjs';
-import { measureOrigin } from './origin.mjs';
+import { measureOrigin, measureRunning } from './origin.mjs';
 import { write } from './report.mjs';
 
-const PARTS = ['edge', 'start', 'origin', 'ingest'];
+const PARTS = { edge: measureEdge, start: measureStart, origin: measureOrigin, running: measureRunning, ingest: measureIngest };
 
 const rounds = Number(process.env.ROUNDS ?? 9);
 const seconds = Number(process.env.SECONDS_EACH ?? 2);
-const only = process.env.ONLY?.split(',') ?? PARTS;
+const only = process.env.ONLY?.split(',') ?? Object.keys(PARTS);
 
 const say = (text) => console.log(`bench: ${text}`);
 
 /** What `make` was given, or why it cannot be. */
 function mistakes() {
   const said = [];
-  const unknown = only.filter((part) => !PARTS.includes(part));
-  if (unknown.length > 0) said.push(`ONLY=${unknown}: the parts are ${PARTS.join(', ')}`);
+  const unknown = only.filter((part) => !(part in PARTS));
+  if (unknown.length > 0) said.push(`ONLY=${unknown}: the parts are ${Object.keys(PARTS).join(', ')}`);
   if (!(Number.isInteger(rounds) && rounds >= 1)) said.push(`ROUNDS=${process.env.ROUNDS}: a whole number of rounds, 9 for instance`);
   if (!(Number.isInteger(seconds) && seconds >= 1)) said.push(`SECONDS_EACH=${process.env.SECONDS_EACH}: whole seconds, 2 for instance`);
   if (process.platform !== 'linux') said.push('CPU time is read from /proc, which only Linux has');
@@ -46,12 +46,12 @@ async function main() {
   const wasm = readFileSync(edgeFile('build/index_bg.wasm'));
   const script = ['entry.mjs', 'recover.mjs', 'build/index.js'].map((name) => readFileSync(edgeFile(name)));
   measured.size = { gzipBytes: gzipSync(Buffer.concat([wasm, ...script]), { level: 9 }).length, wasmBytes: wasm.length };
-  for (const [part, measure] of [['edge', measureEdge], ['start', measureStart], ['origin', measureOrigin], ['ingest', measureIngest]]) {
+  for (const [part, measure] of Object.entries(PARTS)) {
     if (!only.includes(part)) continue;
     say(part);
     measured[part] = await measure({ rounds, seconds, tell: (text) => say(`  ${text}`) });
   }
-  const isWhole = only.length === PARTS.length;
+  const isWhole = Object.keys(PARTS).every((part) => only.includes(part));
   await write(measured, isWhole ? path.join(root, 'bench') : undefined);
 }
 

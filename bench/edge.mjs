@@ -18,7 +18,7 @@ const worker = (t, name, vars) => startWorker(t, { name, modules: pricecastModul
 /** `{us: {name: [per round]}, revalidating: share}` */
 export function measureEdge({ rounds, seconds, tell }) {
   return stage(async (t) => {
-    const origin = await startFeed(t);
+    const { origin } = await startFeed(t);
     const edge = await worker(t, 'edge', { ORIGIN_URLS: origin.url });
     const slow = await worker(t, 'edge-slow', { ORIGIN_URLS: (await startSlow(t, origin, SLOW_MS)).url });
     const answer = await firstAnswer(edge.url + PRICES);
@@ -67,7 +67,7 @@ async function shareRevalidating(url) {
 /** CPU from nothing to the first answer, above what workerd itself needs for a constant; milliseconds by start. */
 export function measureStart({ rounds, tell }) {
   return stage(async (t) => {
-    const origin = await startFeed(t);
+    const { origin } = await startFeed(t);
     const { headers, body } = await firstAnswer(origin.url + PRICES);
     const ways = [
       { name: 'constant', modules: constantModules(), vars: { BODY: body, HEADERS: { kind: 'json', json: JSON.stringify(givenHeaders({ headers })) } } },

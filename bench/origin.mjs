@@ -1,13 +1,22 @@
-// The origin's answer of prices, beside a bare axum handler and nginx, both with a constant.
+// The origin: its answer of prices beside a bare axum handler and nginx, both with a constant, and
+// what it takes of the machine while it runs.
 
+import { request } from '../e2e/harness/http.mjs';
+import { pause } from '../e2e/harness/until.mjs';
+import { usageOf } from '../e2e/harness/usage.mjs';
 import { cpuPerRequestUs } from './load.mjs';
+import { cpuUs } from './machine.mjs';
 import { inRounds } from './rounds.mjs';
 import { startBareAxum, startNginx } from './servers.mjs';
 import { PRICES, firstAnswer, stage, startFeed, warm } from './stage.mjs';
 
+const UPDATE_HZ = 1000;
+const ASKED_HZ = 10;
+const RUNNING_MS = 15_000;
+
 export function measureOrigin({ rounds, seconds, tell }) {
   return stage(async (t) => {
-    const origin = await startFeed(t);
+    const { origin } = await startFeed(t);
     const answer = await firstAnswer(origin.url + PRICES);
     const axum = await startBareAxum(t, answer);
     const nginx = await startNginx(t, origin, answer);
@@ -22,5 +31,27 @@ export function measureOrigin({ rounds, seconds, tell }) {
       tell: (round, us) => tell(`round ${round} of ${rounds}: ${cases.map(({ name }) => `${name} ${us[name].at(-1).toFixed(1)}`).join(', ')} µs`),
     });
     return { us };
+  });
+}
+
+/** The origin at a thousand Kraken frames and ten requests a second, as by ten data centres: CPU and memory. */
+export function measureRunning({ tell }) {
+  return stage(async (t) => {
+    const { origin, market } = await startFeed(t, ['--update-hz', String(UPDATE_HZ)]);
+    await firstAnswer(origin.url + PRICES);
+    const [from, cpuBefore, sentBefore] = [performance.now(), cpuUs(origin.pid), (await market.stats()).kraken.sent];
+    let residentMb = 0;
+    while (performance.now() - from < RUNNING_MS) {
+      const asked = performance.now();
+      const { status } = await request(origin.url + PRICES);
+      if (status !== 200) throw new Error(`the origin answered ${status}`);
+      residentMb = Math.max(residentMb, usageOf(origin).residentKb / 1024);
+      await pause(Math.max(0, 1000 / ASKED_HZ - (performance.now() - asked)));
+    }
+    const seconds = (performance.now() - from) / 1000;
+    const framesPerS = ((await market.stats()).kraken.sent - sentBefore) / seconds;
+    const share = (cpuUs(origin.pid) - cpuBefore) / 1e6 / seconds;
+    tell(`${(share * 100).toFixed(1)} % of a core, ${residentMb.toFixed(1)} MB, at ${framesPerS.toFixed(0)} frames/s`);
+    return { share, residentMb, framesPerS, askedPerS: ASKED_HZ };
   });
 }

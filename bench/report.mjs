@@ -32,7 +32,7 @@ export async function write(measured, folder) {
 }
 
 /** The figures by which the project is judged; `undefined` where something was not measured. */
-export function summarise({ edge, start, origin, ingest, size }) {
+export function summarise({ edge, start, origin, running, ingest, size }) {
   const ratio = (us, a, b) => (us?.[a] && us?.[b] ? rounded(spread(ratios(us[a], us[b])).median) : undefined);
   const per = (us) => us && Object.fromEntries(Object.entries(us).map(([name, values]) => [name, rounded(spread(values).median)]));
   return {
@@ -44,6 +44,8 @@ export function summarise({ edge, start, origin, ingest, size }) {
     ingest_vs_serde_json: ingest?.ingest_vs_serde_json,
     edge_gzip_bytes: size.gzipBytes,
     edge_start_cpu_ms: start && rounded(start.edgeMs - start.constantMs),
+    origin_cpu_share: running && rounded(running.share),
+    origin_resident_mb: running && rounded(running.residentMb),
     cpu_us_per_request: { ...per(edge?.us), ...per(origin?.us) },
   };
 }
@@ -60,7 +62,7 @@ function rows(us, floor) {
 
 const HEAD = '| | CPU µs per answer | middle half | ratio | middle half |\n|---|---|---|---|---|';
 
-function page({ machine, rounds, seconds, versions, size, edge, start, origin, ingest }, results) {
+function page({ machine, rounds, seconds, versions, size, edge, start, origin, running, ingest }, results) {
   const parts = [`# Measured
 
 Written by \`make bench\`, in one run on one machine: ${machine}; ${[versions.workerd, versions.rustc].filter(Boolean).join(', ')}. Each figure is CPU time of the
@@ -91,7 +93,10 @@ the WebAssembly, and a first fetch. Uploaded: **${figure(size.gzipBytes / 1024, 
 ${HEAD}
 ${rows(origin.us, 'axum').join('\n')}
 
-The same body and headers; the running origin takes in its market meanwhile.`);
+The same body and headers; the origin takes in its market meanwhile.`);
+  }
+  if (running) {
+    parts.push(`While it runs, at ${figure(running.framesPerS, 0)} Kraken frames and ${running.askedPerS} requests a second, the origin takes **${figure(running.share * 100)} %** of a core and **${figure(running.residentMb)} MB**.`);
   }
   if (ingest) {
     parts.push(`## Taking in Kraken's frames, one core

@@ -20,9 +20,10 @@ export async function stage(act) {
   }
 }
 
-export async function startFeed(t, env) {
-  const market = await startMarket(t);
-  return startOrigin(t, market, env, pinned([binary('pricecast-origin')]));
+/** An origin with prices, on the core that is measured, and its market; `args` are the market's. */
+export async function startFeed(t, args) {
+  const market = await startMarket(t, args);
+  return { market, origin: await startOrigin(t, market, {}, pinned([binary('pricecast-origin')])) };
 }
 
 /** The answer of a server that has prices. */
