@@ -1,6 +1,7 @@
 // The Worker: what an answer costs it, beside Workers that do less or do the same by hand, and
 // beside the caches people put in front of an origin.
 
+import { cleanup } from '../e2e/harness/cleanup.mjs';
 import { request } from '../e2e/harness/http.mjs';
 import { startCache, startSlow } from './helpers.mjs';
 import { cpuPerRequestUs } from './load.mjs';
@@ -12,6 +13,7 @@ import { PRICES, firstAnswer, stage, startFeed, warm } from './stage.mjs';
 /** Under the deadline of a fetch, and so near the soft age that a copy is hardly ever young. */
 const SLOW_MS = 800;
 const LOOKS = 200;
+const TRICKLE_MS = 200;
 
 const worker = (t, name, vars) => startWorker(t, { name, modules: pricecastModules(), vars });
 
@@ -42,6 +44,9 @@ export function measureEdge({ rounds, seconds, tell }) {
       nginx && { name: 'nginx_cache', server: { ...nginx, url: nginx.cacheUrl } },
       varnish && { name: 'varnish', server: varnish },
     ].filter(Boolean).map(({ server, path = PRICES, ...rest }) => ({ ...rest, url: server.url + path, pid: server.pid }));
+    // Between its rounds it would go cold, and be measured waiting.
+    const trickle = setInterval(() => request(slow.url + PRICES).catch(() => {}), TRICKLE_MS);
+    cleanup(t, () => clearInterval(trickle));
     await warm(cases, cpuPerRequestUs);
 
     const revalidating = await shareRevalidating(slow.url + PRICES);

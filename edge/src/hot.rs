@@ -1,5 +1,6 @@
 //! The hot path: an answer that was given once is given again, without the crate's handler, until
-//! its copy's soft age or its next flip. Nothing is built per request but the `Response`.
+//! its copy's soft age, the end of the refresh under way, or its next flip. Nothing is built per
+//! request but the `Response`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -87,6 +88,11 @@ pub(crate) fn keep(url: &JsValue, hot: Hot) {
     if !PAGE.with_borrow(|page| page.as_ref().is_some_and(is_kept)) {
         PAGE.set(Page::new(hot).ok().map(Rc::new));
     }
+}
+
+/// Until another answer is kept, the handler is asked.
+pub(crate) fn forget() {
+    PAGE.set(None);
 }
 
 fn learn(url: &JsValue) {

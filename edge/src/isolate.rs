@@ -35,7 +35,8 @@ pub(crate) struct Step {
 pub(crate) struct Hot {
     /// The copy it was rendered from.
     pub(crate) copy: CopyMeta,
-    /// Not from this moment on: the copy's soft age, or its next flip if that is earlier.
+    /// Not from this moment on: the copy's soft age, the end of the refresh under way, or its next
+    /// flip if that is earlier.
     pub(crate) until: EdgeMillis,
     /// What to repeat.
     pub(crate) answer: Answer,
@@ -97,7 +98,7 @@ impl Isolate {
         waited: Waited,
     ) -> (Option<Answer>, Option<Hot>) {
         let hold_ms = self.cache.policy().hold_ms;
-        let soft_until = self.cache.hot_until();
+        let policy_until = self.cache.hot_until(now);
         // A copy is there whenever the decision is to serve it.
         let Some((meta, kept)) = self.cache.body_mut() else { return (None, None) };
         let copy = *meta;
@@ -108,13 +109,12 @@ impl Isolate {
         let page = Page { rendered, is_custom_market, origin_now, served, waited };
         let answer = Answer::prices(&self.config, asked, &page);
         let varies = self.config.cors.allow(None).varies;
-        let is_plain = served == Served::Hit
-            && !waited.has_waited
+        let is_plain = !waited.has_waited
             && asked.url_parts().2.is_none()
             && !(varies && asked.origin.is_some());
-        let hot = soft_until.filter(|_| is_plain).map(|soft| Hot {
+        let hot = policy_until.filter(|_| is_plain).map(|until| Hot {
             copy,
-            until: flips_at.map_or(soft, |flip| flip.min(soft)),
+            until: flips_at.map_or(until, |flip| flip.min(until)),
             answer: answer.clone(),
             is_for_any_origin: !varies,
         });

@@ -7,6 +7,8 @@ use worker::{console_log, console_warn};
 
 use crate::clock::{jitter, now};
 use crate::config::EdgeConfig;
+use crate::hot;
+use crate::isolate::Isolate;
 use crate::kept::{Kept, RawCopy};
 use crate::memory::with_loaded;
 use crate::origin::{self, Failure, Trace};
@@ -20,7 +22,7 @@ pub(crate) async fn run(flight: Flight, base: String) {
     let Some(NextStep::ReadTurn) = settle_snap(flight, &config, snap) else { return };
     let turn = shared.turn(now()).await;
     let (now, jitter) = (now(), jitter());
-    let step = with_loaded(|isolate| isolate.cache.settle_turn(flight, now, turn, jitter));
+    let step = settle(|isolate| isolate.cache.settle_turn(flight, now, turn, jitter));
     if let Some(NextStep::Fetch { claim, attempt }) = step {
         let fetch = fetch_until_settled(flight, &config, attempt);
         // The outcome is put after the claim, or the claim might land last and hide it.
@@ -49,7 +51,13 @@ fn settle_snap(flight: Flight, config: &EdgeConfig, snap: Option<RawCopy>) -> Op
     // What cannot be read there is as good as nothing; the origin will tell.
     let offered = snap.and_then(|raw| raw.read(config.policy().hold_ms).ok());
     let now = now();
-    with_loaded(|isolate| isolate.cache.settle_snap(flight, now, offered))
+    settle(|isolate| isolate.cache.settle_snap(flight, now, offered))
+}
+
+/// What is settled may end what was given out until now.
+fn settle<T>(act: impl FnOnce(&mut Isolate) -> T) -> Option<T> {
+    hot::forget();
+    with_loaded(act)
 }
 
 async fn fetch_until_settled(
@@ -88,7 +96,7 @@ fn settle_fetch(
         Err(failure) => (None, failure),
     };
     let told = failure.to_string();
-    let (settled, is_news) = with_loaded(|isolate| {
+    let (settled, is_news) = settle(|isolate| {
         let settled = isolate.cache.settle_fetch(flight, now, answer, jitter);
         let is_news = match settled {
             Settled::Adopted { .. } | Settled::LeftBehind => isolate.last_failure.take().is_some(),

@@ -182,11 +182,19 @@ impl<B> EdgeCache<B> {
         self.rollbacks
     }
 
-    /// Until when a copy that is served as a hit may be without asking [`EdgeCache::decide`].
+    /// Until when the copy, as it is served at `now`, may be served again without asking
+    /// [`EdgeCache::decide`], if nothing is settled before.
     #[must_use]
-    pub fn hot_until(&self) -> Option<EdgeMillis> {
+    pub fn hot_until(&self, now: EdgeMillis) -> Option<EdgeMillis> {
         let (meta, _) = self.copy.as_ref()?;
-        Some(meta.sent_at.plus_ms(self.policy.soft_ms))
+        match self.standing(now)? {
+            Served::Hit => Some(meta.sent_at.plus_ms(self.policy.soft_ms)),
+            Served::Revalidating => {
+                let flight = self.flight.filter(|_| !self.may_start(now))?;
+                Some(flight.deadline.min(meta.sent_at.plus_ms(self.policy.hard_ms)))
+            }
+            Served::LastKnown => None,
+        }
     }
 
     /// What a request does at `now` that has waited `waited_ms` so far.

@@ -179,6 +179,34 @@ fn a_clock_slightly_behind_counts_as_zero_and_further_behind_proves_nothing() {
 }
 
 #[test]
+fn what_is_served_may_be_repeated_until_soft_age_or_the_end_of_its_refresh() {
+    assert_eq!(cold(1).hot_until(edge(0)), None);
+    let mut cache = warm();
+    assert_eq!(cache.hot_until(edge(1_000)), Some(edge(1_000)), "young: until its soft age");
+    assert_eq!(cache.hot_until(edge(1_001)), None, "older, and a refresh is to be started");
+    cache.begin_refresh(edge(1_100));
+    assert_eq!(cache.hot_until(edge(1_100)), Some(edge(2_000)), "until its hard age");
+    assert_eq!(cache.hot_until(edge(2_001)), None, "beyond it requests wait");
+
+    let mut cache = EdgeCache::new(EdgePolicy { hard_ms: 9_000, ..EdgePolicy::default() }, ME, 1);
+    let mut flight = cache.begin_refresh(edge(0));
+    cache.settle_fetch(&mut flight, edge(0), Some(copy(1, 0, 0)), 0.5);
+    cache.begin_refresh(edge(1_100));
+    assert_eq!(cache.hot_until(edge(1_100)), Some(edge(2_350)), "until the flight's deadline");
+    assert_eq!(cache.hot_until(edge(2_350)), None, "another may be started");
+}
+
+#[test]
+fn the_content_of_a_copy_can_be_rendered_anew() {
+    let mut cache = warm();
+    assert_eq!(cold(1).body_mut(), None);
+    let (meta, body) = cache.body_mut().unwrap();
+    assert_eq!((meta.sent_at, *body), (edge(0), 1));
+    *body = 7;
+    assert_eq!(cache.copy().map(|(_, body)| *body), Some(7));
+}
+
+#[test]
 fn a_snapshot_from_the_origins_own_future_is_refused() {
     let future = snapshot(1, 1_001);
     assert!(CopyMeta::new(&future, edge(0), origin(1), 1_000).is_ok());
