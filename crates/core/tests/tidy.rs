@@ -12,10 +12,11 @@ const FILE_LINES_MAX: usize = 420;
 const LIST: &str = "scripts/faults/matrix.mjs";
 
 /// Each crate, and which of ours it may use outside its tests.
-const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ("crates/core", &[]),
     ("crates/wire", &["pricecast-core"]),
     ("crates/market-sim", &[]),
+    ("crates/fleet-sim", &["pricecast-core"]),
     ("origin", &["pricecast-core", "pricecast-wire"]),
     ("edge", &["pricecast-core", "pricecast-wire"]),
 ];
