@@ -359,10 +359,8 @@ impl Isolate {
 
     /// For how long from `at_ms` on every request is a hit, which changes nothing.
     fn hit_lasts_ms(&self, at_ms: u64, policy: EdgePolicy) -> u64 {
-        let (Some((meta, snapshot)), Some(soft)) = (self.cache.copy(), self.cache.hot_until())
-        else {
-            return 0;
-        };
+        let Some((meta, snapshot)) = self.cache.copy() else { return 0 };
+        let soft = meta.sent_at.plus_ms(policy.soft_ms);
         let now = self.clock(at_ms);
         let flips =
             snapshot.prices.iter().map(|price| meta.shows_at(price.flips_at(), policy.hold_ms));

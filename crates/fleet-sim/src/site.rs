@@ -65,6 +65,8 @@ struct Site<'a> {
 pub(crate) fn simulate(plan: &Plan, origin: &Origin, seed: u64) -> Measure {
     let measure = Measure::new(WARM_UP_MS..plan.scenario.lasts_ms(), FRESH_FOR_MS);
     let mut world = World::new(origin, Chance::new(seed, &plan.parts), measure);
+    // First, so that it is the same place however many are watched.
+    let face = plan.face(&mut world);
     let manner = match plan.delivery {
         Delivery::Stream => Manner::Streams,
         _ => Manner::Polls,
@@ -75,7 +77,6 @@ pub(crate) fn simulate(plan: &Plan, origin: &Origin, seed: u64) -> Measure {
         let weight = open * WEIGHT_ONE / watched;
         crowd.settle(&mut world, index(watched), weight, WARM_UP_MS / 2);
     }
-    let face = plan.face(&mut world);
     match plan.scenario {
         Scenario::FlashCrowd => world.after(TROUBLE_AT_MS, Event::Crowd),
         Scenario::Deploy => world.after(TROUBLE_AT_MS, Event::Deploy),

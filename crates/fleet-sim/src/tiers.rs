@@ -21,8 +21,6 @@ const HOP_MS: (u64, u64) = (5, 60);
 const ROUND_TRIP_MS: (u64, u64) = (50, 300);
 /// A CDN gives up on an origin that accepts no connection after this (its error 522).
 const CONNECT_TIMEOUT_MS: u64 = 19_000;
-/// Requests nobody watches come at most once in so many ms.
-const UNWATCHED_MS_MIN: f64 = 20.0;
 
 /// How to read what is not documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +35,7 @@ pub enum AgeAcrossTiers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TierEvent {
     /// A request nobody watches, in a data centre.
-    Beat { lower: usize },
+    Beat { lower: usize, turn: u64 },
     /// A data centre's cache asks the one behind.
     AtUpper { lower: usize },
     /// It has its answer, with the age that was stated.
@@ -92,6 +90,8 @@ struct Lower {
     hop_ms: u64,
     /// Requests nobody watches, so many ms apart on average.
     beat_mean_ms: Option<f64>,
+    /// Grows with each of them that is awaited; only the last one is.
+    beat: u64,
 }
 
 /// What is behind the caches.
@@ -118,7 +118,7 @@ impl Tiers {
     /// One more data centre.
     pub(crate) fn add_lower(&mut self, world: &mut World<'_>, beat_mean_ms: Option<f64>) {
         let hop_ms = world.chance.between(HOP_MS.0, HOP_MS.1);
-        self.lowers.push(Lower { node: Node::new(), hop_ms, beat_mean_ms });
+        self.lowers.push(Lower { node: Node::new(), hop_ms, beat_mean_ms, beat: 0 });
         self.beat_again(world, self.lowers.len() - 1);
     }
 
@@ -132,8 +132,11 @@ impl Tiers {
     /// Every copy is gone.
     pub(crate) fn empty(&mut self, world: &mut World<'_>) {
         self.upper.entry = None;
-        for lower in &mut self.lowers {
-            lower.node.entry = None;
+        for index in 0..self.lowers.len() {
+            if let Some(lower) = self.lowers.get_mut(index) {
+                lower.node.entry = None;
+            }
+            self.beat_again(world, index);
         }
         if let Backend::Worker(centre) = &mut self.backend {
             centre.empty(world);
@@ -154,9 +157,10 @@ impl Tiers {
 
     pub(crate) fn handle(&mut self, world: &mut World<'_>, event: TierEvent) {
         match event {
-            TierEvent::Beat { lower } => {
-                self.update_lower(world, lower);
-                self.beat_again(world, lower);
+            TierEvent::Beat { lower, turn } => {
+                if self.lowers.get(lower).is_some_and(|lower| lower.beat == turn) {
+                    self.update_lower(world, lower);
+                }
             }
             TierEvent::AtUpper { lower } => self.ask_upper(world, lower),
             TierEvent::Back { lower, outcome } => self.fill_lower(world, lower, outcome),
@@ -178,15 +182,17 @@ impl Tiers {
         }
     }
 
-    fn beat_again(&self, world: &mut World<'_>, index: usize) {
-        let Some(lower) = self.lowers.get(index) else { return };
+    /// The next request nobody watches that makes a difference: past the copy's age, and only when
+    /// no update is under way.
+    fn beat_again(&mut self, world: &mut World<'_>, index: usize) {
+        let Some(lower) = self.lowers.get_mut(index) else { return };
         let Some(mean_ms) = lower.beat_mean_ms else { return };
         let fresh_until_ms = lower.node.entry.map_or(0, |entry| entry.born_ms + FRESH_MS);
-        let ms = match fresh_until_ms.saturating_sub(world.now) {
-            0 => 1 + world.chance.pause_ms(mean_ms.max(UNWATCHED_MS_MIN)),
-            idle_ms => idle_ms + world.chance.pause_ms(mean_ms),
-        };
-        world.after(ms, Event::Tier(TierEvent::Beat { lower: index }));
+        let idle_ms = fresh_until_ms.saturating_sub(world.now);
+        let ms = idle_ms + world.chance.pause_ms(mean_ms);
+        lower.beat += 1;
+        let beat = TierEvent::Beat { lower: index, turn: lower.beat };
+        world.after(ms, Event::Tier(beat));
     }
 
     /// Asks the cache behind, unless the copy is fresh or that is under way.
@@ -264,6 +270,7 @@ impl Tiers {
         for ask in std::mem::take(&mut lower.node.waiting) {
             Crowd::send(world, ask, outcome);
         }
+        self.beat_again(world, index);
     }
 }
 
