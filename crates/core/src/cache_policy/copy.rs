@@ -130,9 +130,14 @@ impl CopyMeta {
         self.goes_stale_at.is_none()
     }
 
-    /// For how long every price in it has been stale.
-    pub(super) fn all_stale_for_ms(&self, now: EdgeMillis) -> u64 {
-        self.origin_now(now).ms_since(self.all_stale_at)
+    /// Whether a price in it is fresh.
+    pub(super) fn is_any_fresh(&self, now: EdgeMillis) -> bool {
+        self.origin_now(now) < self.all_stale_at
+    }
+
+    /// Until when, of the edge's clock, one is; when it was sent, if none was then.
+    pub(super) const fn fresh_until(&self) -> EdgeMillis {
+        self.shows_at(self.all_stale_at, 0)
     }
 
     /// A copy of a later snapshot, or of the same one fetched later, is the better one.

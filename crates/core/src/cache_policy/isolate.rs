@@ -2,6 +2,7 @@
 
 use super::EdgePolicy;
 use super::copy::{CopyMeta, EdgeMillis};
+use super::decision::{Decision, Served};
 use super::turn::{CLAIM_MS, Turn, share_of};
 
 /// The longest a request waits in all.
@@ -17,42 +18,9 @@ const SETTLING_MS: u64 = 50;
 const ATTEMPTS_MAX: u32 = 2;
 /// When it is not our turn, look again after this, give or take a quarter.
 const LOOK_AGAIN_MS: u64 = 150;
-/// A copy with a lower version is taken only after the held one has been stale for this long:
-/// a machine with an old clock has come back.
+/// A copy with a lower version is taken only after nothing fresh was held for this long: a machine
+/// with an old clock has come back.
 const ROLLBACK_AFTER_MS: u64 = 30_000;
-
-/// What a request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Answer from the copy in memory, rendered for now.
-    Serve {
-        /// In what standing.
-        served: Served,
-        /// Whether to start a refresh in the background.
-        start_refresh: bool,
-    },
-    /// Look again in a moment, on the request's own timer.
-    Wait {
-        /// Whether to start a refresh in the background.
-        start_refresh: bool,
-    },
-    /// No price was ever known here: 503.
-    Unavailable {
-        /// Whether to start a refresh in the background.
-        start_refresh: bool,
-    },
-}
-
-/// In what standing a copy is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// Young enough.
-    Hit,
-    /// Between soft and hard; a refresh is under way or will be.
-    Revalidating,
-    /// Beyond hard and nothing newer to be had: the last known, truthfully flagged.
-    LastKnown,
-}
 
 /// A refresh under way. Later flights take over from one that has passed its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +95,8 @@ pub struct EdgeCache<B> {
     /// How many origins in a row were found left behind.
     left_behind: usize,
     copy: Option<(CopyMeta, B)>,
+    /// Until when a price was fresh here, however old those of the present copy were when it came.
+    fresh_until: EdgeMillis,
     flight: Option<Flight>,
     next_flight: u64,
     look_again_at: EdgeMillis,
@@ -145,6 +115,7 @@ impl<B> EdgeCache<B> {
             origin: 0,
             left_behind: 0,
             copy: None,
+            fresh_until: EdgeMillis::default(),
             flight: None,
             next_flight: 0,
             look_again_at: EdgeMillis::default(),
@@ -377,7 +348,7 @@ impl<B> EdgeCache<B> {
         let is_rollback = self.is_rollback_due(now, &offered.0);
         if is_better || is_rollback {
             self.rollbacks += u64::from(is_rollback);
-            self.keep(offered);
+            self.keep(now, offered);
         }
     }
 
@@ -388,23 +359,25 @@ impl<B> EdgeCache<B> {
             return false;
         }
         self.rollbacks += u64::from(is_older);
-        self.keep(offered);
+        self.keep(now, offered);
         true
     }
 
-    fn keep(&mut self, copy: (CopyMeta, B)) {
-        if !copy.0.was_left_behind {
+    /// What is stale when it comes ends what was fresh, and begins nothing.
+    fn keep(&mut self, now: EdgeMillis, copy: (CopyMeta, B)) {
+        let (is_first, meta) = (self.copy.is_none(), &copy.0);
+        if !meta.was_left_behind {
             self.left_behind = 0;
         }
+        let begins = is_first || meta.is_any_fresh(now);
+        self.fresh_until = if begins { meta.fresh_until() } else { self.fresh_until.min(now) };
         self.copy = Some(copy);
     }
 
     fn is_rollback_due(&self, now: EdgeMillis, offered: &CopyMeta) -> bool {
-        self.copy.as_ref().is_some_and(|(held, _)| {
-            offered.version < held.version
-                && offered.all_stale_for_ms(now) == 0
-                && held.all_stale_for_ms(now) >= ROLLBACK_AFTER_MS
-        })
+        self.copy.as_ref().is_some_and(|(held, _)| offered.version < held.version)
+            && offered.is_any_fresh(now)
+            && now.ms_since(self.fresh_until) >= ROLLBACK_AFTER_MS
     }
 
     fn attempt(&self, timeout_ms: u64) -> Attempt {

@@ -12,11 +12,13 @@
 //! and the types keep them apart. Truth never depends on the shared cache, only load does.
 
 mod copy;
+mod decision;
 mod isolate;
 mod turn;
 
 pub use copy::{CopyMeta, EdgeMillis};
-pub use isolate::{Attempt, Decision, EdgeCache, Flight, NextStep, Served, Settled, WAIT_MAX_MS};
+pub use decision::{Decision, Served};
+pub use isolate::{Attempt, EdgeCache, Flight, NextStep, Settled, WAIT_MAX_MS};
 pub use turn::Turn;
 
 /// What the operator may set.

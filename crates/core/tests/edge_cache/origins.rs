@@ -150,3 +150,70 @@ fn a_live_copy_from_the_shared_cache_ends_the_search() {
     }
     assert_eq!(is_told(&mut cache, 9_040, 8, 4_000), ADOPTED);
 }
+
+/// Seq 1 is fresh until 5,000 ms; at 2,000 ms another origin says seq 9, all of it a minute old.
+fn is_told_old_prices_of_a_later_version() -> EdgeCache<u64> {
+    let mut cache = warm();
+    let mut flight = begin_fetch(&mut cache, 2_000, None);
+    let mut stale = snapshot(9, 0);
+    stale.prices.iter_mut().for_each(|point| point.confirmed_at = origin(0).minus_ms(60_000));
+    let meta = CopyMeta::new(&stale, edge(2_000), origin(2_000), 1_000).unwrap();
+    cache.settle_fetch(&mut flight, edge(2_000), Some((meta, 9)), 0.0);
+    assert_eq!(cache.copy().unwrap().0.version.seq, 9);
+    cache
+}
+
+/// The shared cache offers a live copy of `seq` at `ms`; which one is held then.
+fn seq_after_offer(cache: &mut EdgeCache<u64>, ms: u64, seq: u64) -> u64 {
+    let flight = cache.begin_refresh(edge(ms));
+    cache.settle_snap(flight, edge(ms), Some(copy(seq, ms, ms)));
+    cache.copy().unwrap().0.version.seq
+}
+
+#[test]
+fn prices_that_were_old_when_they_came_do_not_shorten_the_thirty_seconds_before_a_lower_version() {
+    for (ms, seq) in [(2_100, 9), (31_999, 9), (32_000, 5)] {
+        let mut cache = is_told_old_prices_of_a_later_version();
+        assert_eq!(seq_after_offer(&mut cache, ms, 5), seq, "at {ms}");
+        assert_eq!(cache.rollbacks(), u64::from(seq == 5));
+    }
+}
+
+#[test]
+fn a_cold_isolate_counts_the_thirty_seconds_from_when_its_first_copy_was_fetched() {
+    for (ms, taken) in [(89_999, false), (90_000, true)] {
+        let (mut cache, _) = hears(2, 60_000);
+        // The same again, fetched later, is no new beginning.
+        is_told(&mut cache, 70_000, 1, 0);
+        is_told(&mut cache, ms - 10, 0, ms - 100);
+        assert_eq!(cache.copy().unwrap().0.version.seq == 0, taken, "at {ms}");
+    }
+}
+
+#[test]
+fn after_a_lower_version_was_taken_the_thirty_seconds_begin_anew() {
+    let mut cache = is_told_old_prices_of_a_later_version();
+    assert_eq!(seq_after_offer(&mut cache, 40_000, 5), 5);
+    is_told(&mut cache, 41_100, 9, 0);
+    // What was held was fresh until then, 41,110 ms.
+    for (ms, seq) in [(41_120, 9), (71_109, 9), (71_110, 6)] {
+        assert_eq!(seq_after_offer(&mut cache, ms, 6), seq, "at {ms}");
+    }
+}
+
+#[test]
+fn a_lower_version_that_is_stale_itself_or_of_unknown_age_is_never_taken() {
+    let offered = |sent_ms, confirmed_ms| Some(copy(0, sent_ms, confirmed_ms));
+    for (ms, confirmed_ms, taken) in [(65_000, 60_000, false), (64_999, 60_000, true)] {
+        let mut cache = warm();
+        let mut flight = begin_fetch(&mut cache, ms, None);
+        cache.settle_fetch(&mut flight, edge(ms), offered(ms, confirmed_ms), 0.0);
+        assert_eq!(cache.rollbacks(), u64::from(taken), "at {ms}");
+    }
+    for (sent_ms, taken) in [(60_250, true), (60_251, false)] {
+        let mut cache = warm();
+        let flight = cache.begin_refresh(edge(60_000));
+        cache.settle_snap(flight, edge(60_000), offered(sent_ms, 60_000));
+        assert_eq!(cache.rollbacks(), u64::from(taken), "sent at {sent_ms}");
+    }
+}
