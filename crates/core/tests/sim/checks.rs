@@ -54,7 +54,8 @@ pub(crate) struct Checks {
     trouble_until: u64,
     coinbase_answered_at: u64,
     coinbase_answers_since: u64,
-    ingesting_since: u64,
+    /// Since when the present client of the exchanges has known each symbol's price on Kraken.
+    heard_since: Vec<u64>,
     pub(crate) fetches: Vec<u64>,
     /// When a connection to Kraken was tried.
     pub(crate) connected_at: Vec<u64>,
@@ -90,7 +91,7 @@ impl Checks {
             trouble_until: 0,
             coinbase_answered_at: 0,
             coinbase_answers_since: 0,
-            ingesting_since: 0,
+            heard_since: vec![0; SYMBOLS.len()],
             fetches: vec![],
             connected_at: vec![],
             polls: 0,
@@ -193,7 +194,7 @@ impl Checks {
         if source == Source::Kraken
             && let Some(since) = self.frozen_since(index, now)
         {
-            if self.can_compare(now) {
+            if self.can_compare(index, now) {
                 let window = (now.saturating_sub(FROZEN_FOR_MS), now);
                 let off_bp = path.closest_bp(price, other, window) - path.apart_bp(other, since);
                 ensure!(off_bp <= FROZEN_BP, "frozen {name} shown fresh {off_bp} bp off for 15 s");
@@ -260,13 +261,18 @@ impl Checks {
     }
 
     pub(crate) fn note_ingestion(&mut self, now: u64) {
-        self.ingesting_since = now;
+        self.heard_since.fill(now);
     }
 
-    /// A frozen symbol can only be found by comparing, and by whoever has been there to compare.
-    fn can_compare(&self, now: u64) -> bool {
+    pub(crate) fn note_first_tick(&mut self, now: u64, index: usize) {
+        self.heard_since[index] = now;
+    }
+
+    /// A frozen symbol can only be found by comparing, and by whoever has heard both: one that starts
+    /// during Kraken's maintenance cannot know that what it is told afterwards had frozen before.
+    fn can_compare(&self, index: usize, now: u64) -> bool {
         now - self.coinbase_answered_at <= 2_500
-            && now - self.coinbase_answers_since.max(self.ingesting_since) >= FROZEN_FOR_MS
+            && now - self.coinbase_answers_since.max(self.heard_since[index]) >= FROZEN_FOR_MS
     }
 
     /// Promise 3 over the whole timeline.
@@ -287,4 +293,58 @@ impl Checks {
 
 fn hundredths(text: &str) -> i64 {
     text.replace('.', "").parse().unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use pricecast_core::{ChangePct, PerSource, Price, SourceReport, SourceStatus, Symbol};
+
+    use super::super::{stamp, venue};
+    use super::*;
+
+    /// At `now` an origin that first heard of BTC at `heard_at` shows what Kraken's price was before
+    /// it froze, at 0. Both venues have moved on since.
+    fn shows_frozen(heard_at: u64, now: u64) -> Result<(), String> {
+        let mut checks = Checks::new(0, 1, false);
+        checks.note_frozen(0, 0);
+        checks.note_first_tick(heard_at, 0);
+        (0..=now).step_by(1_000).for_each(|at| checks.note_coinbase_answered(at));
+        let (mut kraken, mut coinbase) = (venue::paths(), venue::paths());
+        let price = Price::parse(&venue::text(kraken[0].price())).unwrap();
+        for path in [&mut kraken[0], &mut coinbase[0]] {
+            path.move_to(1_000, path.price() * 10_030 / 10_000);
+        }
+        let report =
+            SourceReport { status: SourceStatus::Connected, reason: None, last_update: None };
+        let snapshot = Snapshot {
+            version: Version { epoch: 1, seq: 1 },
+            data_at: stamp(now),
+            prices: vec![PricePoint {
+                symbol: Symbol::parse(SYMBOLS[0].0).unwrap(),
+                price,
+                change_24h: ChangePct::parse("1.0").unwrap(),
+                source: Source::Kraken,
+                as_of: stamp(now),
+                confirmed_at: stamp(now),
+                uncertain: false,
+            }],
+            unavailable: vec![],
+            sources: PerSource { kraken: report, coinbase: report },
+            poll_after_ms: 2_500,
+        };
+        checks.note_answer((now, Place::Origin(0)), &snapshot, stamp(now), (&kraken, &coinbase))
+    }
+
+    #[test]
+    fn a_price_that_froze_before_it_was_first_heard_may_be_shown_for_fifteen_seconds() {
+        for (heard_at, now, is_excused) in [
+            (5_000, 19_999, true),
+            (5_000, 20_000, false),
+            (20_000, 34_999, true),
+            (20_000, 35_000, false),
+        ] {
+            let verdict = shows_frozen(heard_at, now);
+            assert_eq!(verdict.is_ok(), is_excused, "{heard_at} {now}: {verdict:?}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Ingestion {
     attempt: u32,
     budget: ConnectionBudget,
     breaker: Breaker,
+    /// What Kraken says of itself on this connection: what it ticks otherwise does not count.
+    is_online: bool,
     /// Which symbols Kraken has ticked in this run.
     pub(crate) has_ticked: Vec<bool>,
 }
@@ -61,6 +63,7 @@ impl World {
             attempt: 0,
             budget: ConnectionBudget::new(60, 600_000),
             breaker: Breaker::default(),
+            is_online: false,
             has_ticked: vec![false; SYMBOLS.len()],
         });
         self.after(10, Event::Connect { run });
@@ -125,6 +128,7 @@ impl World {
             ingestion.connected_at = connected_at;
             ingestion.heard_at = connected_at;
             ingestion.answered_ping_at = connected_at;
+            ingestion.is_online = false;
         }
         self.tell(run, SourceEvent::Kraken(KrakenEvent::Connected));
         self.open_connection(connection);
@@ -176,6 +180,9 @@ impl World {
                 ingestion.aggregator.handle(clock, &event);
             }
         }
+        if let Frame::System { is_online } = frame {
+            ingestion.is_online = is_online;
+        }
         let event = match frame {
             Frame::System { is_online: true } => KrakenEvent::System(SystemStatus::Online),
             Frame::System { is_online: false } => {
@@ -196,7 +203,10 @@ impl World {
             }
             Frame::Closed => return self.close_connection(run),
             Frame::Tick { index, price, is_snapshot } => {
-                ingestion.has_ticked[index] = true;
+                if ingestion.is_online && !ingestion.has_ticked[index] {
+                    ingestion.has_ticked[index] = true;
+                    self.checks.note_first_tick(now, index);
+                }
                 let price = text(price);
                 let raw = raw(Source::Kraken, index, &price, None);
                 match raw.normalise(clock) {

@@ -23,7 +23,7 @@ impl Path {
         self.changes[self.changes.len() - 1].1
     }
 
-    fn move_to(&mut self, now: u64, price: i64) {
+    pub(crate) fn move_to(&mut self, now: u64, price: i64) {
         let price = price.max(1);
         self.latest.insert(price, self.changes.len());
         self.changes.push((now, price));

@@ -1,7 +1,7 @@
 //! What has stopped and goes on talking: a backend of Coinbase beside others that have not, and all
 //! of Kraken.
 
-use pricecast_core::{Action, KrakenEvent, Source, SourceReason};
+use pricecast_core::{Action, KrakenEvent, Source, SourceReason, SystemStatus};
 
 use crate::support::{Feed, symbol};
 
@@ -239,6 +239,25 @@ fn a_symbol_that_was_frozen_before_the_origin_started_is_left_ten_seconds_after(
     feed.connect();
     feed.run_answered_ms(10_200);
     assert_eq!(feed.source("BTC"), Source::Coinbase);
+}
+
+#[test]
+fn one_that_froze_before_a_start_in_maintenance_is_left_ten_seconds_after_its_first_word() {
+    let mut feed = Feed::new(&[("BTC", "10000.0"), ("ETH", "100.00")]);
+    feed.coinbase.prices.insert(symbol("BTC"), "10030.00".to_owned());
+    feed.coinbase.is_up = true;
+    feed.kraken.is_up = true;
+    feed.kraken(KrakenEvent::Connected);
+    feed.kraken(KrakenEvent::System(SystemStatus::NotTrading(SourceReason::Maintenance)));
+    feed.say(symbol("BTC"), "10000.0", true);
+    feed.run_ms(20_000);
+    // Said during the maintenance it is no price, so nothing was there to compare.
+    assert_eq!((feed.source("BTC"), feed.saw("suspected_frozen")), (Source::Coinbase, 0));
+    feed.kraken(KrakenEvent::System(SystemStatus::Online));
+    feed.run_answered_ms(9_900);
+    assert_eq!(feed.source("BTC"), Source::Kraken, "no one can know yet");
+    feed.run_answered_ms(400);
+    assert_eq!((feed.source("BTC"), feed.saw("suspected_frozen")), (Source::Coinbase, 1));
 }
 
 #[test]
