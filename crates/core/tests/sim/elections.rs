@@ -199,10 +199,12 @@ impl Elections {
         Ok(())
     }
 
-    pub(crate) fn note_stored(&mut self, version: Version) -> Result<(), String> {
+    /// What is stored under an epoch that was granted while Redis had lost a higher one is over as soon
+    /// as one that knows the higher has been heard.
+    pub(crate) fn note_stored(&mut self, now: u64, version: Version) -> Result<(), String> {
         let before = self.highest_stored;
         self.highest_stored = before.max(version);
-        let is_lost = before.epoch > self.highest_granted;
+        let is_lost = before.epoch > self.highest_granted || now <= self.lost_until;
         ensure!(version >= before || is_lost, "{version} was stored after {before}");
         Ok(())
     }
@@ -280,5 +282,28 @@ impl Elections {
             self.seen.takeover_ms_max = self.seen.takeover_ms_max.max(now - takeover.gone_at);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_redis_has_lost_excuses_an_earlier_snapshot_until_one_that_knows_is_heard() {
+        let version = |epoch, seq| Version { epoch, seq };
+        for (now, stored, is_excused) in [
+            (5_300, version(8, 1), true),
+            (5_301, version(8, 1), false),
+            (5_301, version(9, 2), true),
+        ] {
+            let mut elections = Elections::new(2);
+            let acquire = Order::Acquire { ttl_ms: 1_000, seen_epoch: 7 };
+            assert_eq!(elections.note_granted(1_000, 9, acquire), Ok(()));
+            assert_eq!(elections.note_stored(1_100, version(9, 2)), Ok(()));
+            elections.lost_until = 5_300;
+            let verdict = elections.note_stored(now, stored);
+            assert_eq!(verdict.is_ok(), is_excused, "{now} {stored}: {verdict:?}");
+        }
     }
 }

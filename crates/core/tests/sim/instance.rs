@@ -286,7 +286,7 @@ impl World {
         let verdict = match done {
             Done::Nothing => Ok(()),
             Done::Granted { epoch } => self.elections.note_granted(self.now, epoch, call.order),
-            Done::Stored { version } => self.elections.note_stored(version),
+            Done::Stored { version } => self.elections.note_stored(self.now, version),
         };
         self.judge(verdict);
         if matches!(answer, Answer::Wrote(Wrote::Refused(_))) {
