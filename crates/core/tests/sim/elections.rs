@@ -185,13 +185,16 @@ impl Elections {
         order: Order,
     ) -> Result<(), String> {
         self.seen.elections += 1;
+        let was_unheard = now <= self.granted_at + HEARS_WITHIN_MS;
         self.granted_at = now;
         let known = if let Order::Acquire { seen_epoch, .. } = order { seen_epoch } else { 0 };
         ensure!(epoch > known, "epoch {epoch} was granted to one that knew of {known}");
         let before = self.highest_granted;
         self.highest_granted = before.max(epoch);
-        if epoch <= before {
-            ensure!(now <= self.lost_until, "epoch {epoch} was granted after {before}");
+        let may_be_lost = now <= self.lost_until;
+        ensure!(epoch > before || may_be_lost, "epoch {epoch} was granted after {before}");
+        // An election that Redis has lost before anyone else had heard of it: two lead for a call.
+        if may_be_lost && (epoch <= before || was_unheard) {
             for standing in &mut self.standings {
                 standing.excused_until = now + STOPS_WITHIN_MS;
             }
@@ -304,6 +307,21 @@ mod tests {
             elections.lost_until = 5_300;
             let verdict = elections.note_stored(now, stored);
             assert_eq!(verdict.is_ok(), is_excused, "{now} {stored}: {verdict:?}");
+        }
+    }
+
+    #[test]
+    fn two_elected_are_excused_only_where_redis_may_have_lost_the_first_before_anyone_heard() {
+        for (lost_until, second_at, is_excused) in
+            [(5_300, 5_300, true), (5_301, 5_301, false), (5_200, 5_201, false)]
+        {
+            let mut elections = Elections::new(2);
+            let acquire = Order::Acquire { ttl_ms: 1_000, seen_epoch: 7 };
+            assert_eq!(elections.note_granted(5_000, 9, acquire), Ok(()));
+            elections.lost_until = lost_until;
+            assert_eq!(elections.note_granted(second_at, 10, acquire), Ok(()));
+            let excused = (0..2).all(|index| elections.is_excused(index, second_at));
+            assert_eq!(excused, is_excused, "{lost_until} {second_at}");
         }
     }
 }
