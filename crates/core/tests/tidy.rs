@@ -12,13 +12,14 @@ const FILE_LINES_MAX: usize = 420;
 const LIST: &str = "scripts/faults/matrix.mjs";
 
 /// Each crate, and which of ours it may use outside its tests.
-const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 7] = [
     ("crates/core", &[]),
     ("crates/wire", &["pricecast-core"]),
     ("crates/market-sim", &[]),
     ("crates/fleet-sim", &["pricecast-core"]),
     ("origin", &["pricecast-core", "pricecast-wire"]),
     ("edge", &["pricecast-core", "pricecast-wire"]),
+    ("cli", &["fleet-sim"]),
 ];
 
 /// All that core may use of others: no clock, no I/O, no async, no serde.

@@ -117,7 +117,10 @@ impl Usage {
             delivery,
             users,
             minutes_per_day,
-            interval_s: 2.5,
+            interval_s: match delivery {
+                PaidDelivery::Stream => 1.0,
+                _ => 2.5,
+            },
             session_minutes: 2.0,
             // Measured in workerd, for an answer from isolate memory: bench/RESULTS.md.
             cpu_ms_per_request: 0.07,
