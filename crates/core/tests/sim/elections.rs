@@ -16,6 +16,8 @@ const TAKEOVER_MS_MAX: u64 = 2_000;
 const STOPS_WITHIN_MS: u64 = 1_000 + 200 + 50;
 /// So long after it can reach Redis again its first call is answered.
 const HEARS_WITHIN_MS: u64 = 50 + 200 + 50;
+/// So long after an election others may not have heard of it: a look is due, and a call goes.
+const UNHEARD_MS: u64 = 100 + 200;
 /// So long after the last disturbance one instance leads.
 const SETTLED_AFTER_MS: u64 = 2_500;
 
@@ -67,6 +69,8 @@ pub(crate) struct Elections {
     highest_stored: Version,
     /// Until when not everybody has told Redis what it has forgotten.
     lost_until: u64,
+    /// Redis has lost something when maybe nobody had heard of the last election.
+    is_unheard: bool,
     disturbed_at: u64,
     redis_disturbed_at: u64,
     market_disturbed_at: u64,
@@ -185,7 +189,6 @@ impl Elections {
         order: Order,
     ) -> Result<(), String> {
         self.seen.elections += 1;
-        let was_unheard = now <= self.granted_at + HEARS_WITHIN_MS;
         self.granted_at = now;
         let known = if let Order::Acquire { seen_epoch, .. } = order { seen_epoch } else { 0 };
         ensure!(epoch > known, "epoch {epoch} was granted to one that knew of {known}");
@@ -194,7 +197,7 @@ impl Elections {
         let may_be_lost = now <= self.lost_until;
         ensure!(epoch > before || may_be_lost, "epoch {epoch} was granted after {before}");
         // An election that Redis has lost before anyone else had heard of it: two lead for a call.
-        if may_be_lost && (epoch <= before || was_unheard) {
+        if may_be_lost && (epoch <= before || self.is_unheard) {
             for standing in &mut self.standings {
                 standing.excused_until = now + STOPS_WITHIN_MS;
             }
@@ -228,6 +231,7 @@ impl Elections {
         self.disturbed_at = view.now + REPLICA_CLOCK_OFF_MS_MAX.unsigned_abs();
         self.redis_disturbed_at = self.disturbed_at;
         self.lost_until = view.now + HEARS_WITHIN_MS;
+        self.is_unheard = view.now <= self.granted_at + UNHEARD_MS;
         self.takeover = None;
         let can_tell = |i: &&Instance| i.is_running() && i.cut.is_none();
         let who_can = view.instances.iter().filter(can_tell);
@@ -312,16 +316,17 @@ mod tests {
 
     #[test]
     fn two_elected_are_excused_only_where_redis_may_have_lost_the_first_before_anyone_heard() {
-        for (lost_until, second_at, is_excused) in
-            [(5_300, 5_300, true), (5_301, 5_301, false), (5_200, 5_201, false)]
+        for (lost_at, second_at, is_excused) in
+            [(5_300, 5_600, true), (5_300, 5_601, false), (5_301, 5_600, false)]
         {
             let mut elections = Elections::new(2);
             let acquire = Order::Acquire { ttl_ms: 1_000, seen_epoch: 7 };
             assert_eq!(elections.note_granted(5_000, 9, acquire), Ok(()));
-            elections.lost_until = lost_until;
+            let (now, redis) = (lost_at, RedisState::Up);
+            elections.note_loss(&View { now, instances: &[], redis, is_market_up: true });
             assert_eq!(elections.note_granted(second_at, 10, acquire), Ok(()));
             let excused = (0..2).all(|index| elections.is_excused(index, second_at));
-            assert_eq!(excused, is_excused, "{lost_until} {second_at}");
+            assert_eq!(excused, is_excused, "{lost_at} {second_at}");
         }
     }
 }
