@@ -78,7 +78,13 @@ impl Answer {
             (Some(header), Some(etag)) => if_none_match(header, etag),
             _ => false,
         };
-        if is_known { Self { status: 304, body: None, ..self } } else { self }
+        if is_known { self.into_not_modified() } else { self }
+    }
+
+    /// The 304 that stands for it: of the body nothing is said, so that no cache takes over what it is not given.
+    pub(crate) fn into_not_modified(mut self) -> Self {
+        self.headers.retain(|(name, _)| *name != "content-type");
+        Self { status: 304, body: None, ..self }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -27,7 +27,7 @@ struct Page {
     etag: String,
     etag_js: JsValue,
     body: JsValue,
-    headers: web_sys::Headers,
+    headers: [web_sys::Headers; 2],
     ok: web_sys::ResponseInit,
     not_modified: web_sys::ResponseInit,
     /// The `Pricecast-Now` in the headers; rewritten when it has moved on, at most every 100 ms.
@@ -106,17 +106,19 @@ fn learn(url: &JsValue) {
 
 impl Page {
     fn new(hot: Hot) -> Result<Self, JsValue> {
-        let headers = response::headers(&hot.answer)?;
-        let etag = headers.get("etag")?.unwrap_or_default();
+        let etag = hot.answer.header("etag").unwrap_or_default().to_owned();
+        let body = hot.answer.body.as_deref().map_or(JsValue::NULL, JsValue::from_str);
+        let ok = response::headers(&hot.answer)?;
+        let not_modified = response::headers(&hot.answer.into_not_modified())?;
         Ok(Self {
             copy: hot.copy,
             until: hot.until,
             etag_js: etag.as_str().into(),
             etag,
-            body: hot.answer.body.as_deref().map_or(JsValue::NULL, JsValue::from_str),
-            ok: response::init(200, &headers),
-            not_modified: response::init(304, &headers),
-            headers,
+            body,
+            ok: response::init(200, &ok),
+            not_modified: response::init(304, &not_modified),
+            headers: [ok, not_modified],
             stamped: Cell::default(),
             is_for_any_origin: hot.is_for_any_origin,
         })
@@ -129,8 +131,10 @@ impl Page {
     fn restamp(&self, now: EdgeMillis) {
         let stamp = stamp(self.copy.origin_now(now));
         if self.stamped.replace(stamp) != stamp {
-            // Setting a header of a plain `Headers` object cannot fail.
-            let _ = self.headers.set(PRICECAST_NOW, &stamp.to_string());
+            for headers in &self.headers {
+                // Setting a header of a plain `Headers` object cannot fail.
+                let _ = headers.set(PRICECAST_NOW, &stamp.to_string());
+            }
         }
     }
 

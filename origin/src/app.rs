@@ -88,7 +88,7 @@ impl Shared {
             health: Arc::clone(&health),
             drill,
         };
-        let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
+        let store = Arc::new(Store::new(config.http.hold_ms()));
         Self { clock, metrics, store, health, supervisor }
     }
 

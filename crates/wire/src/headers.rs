@@ -18,7 +18,7 @@ pub const TRACEPARENT: &str = "traceparent";
 pub const CACHE_STATUS: &str = "cache-status";
 /// Where the time went, on answers that are no hit.
 pub const SERVER_TIMING: &str = "server-timing";
-/// Speaks to the cache in front of the Worker only; stripped before the client.
+/// Speaks to Cloudflare's cache in front of the Worker or the origin only; stripped before the client.
 pub const CLOUDFLARE_CDN_CACHE_CONTROL: &str = "cloudflare-cdn-cache-control";
 /// Its value where such a cache is on. `stale-if-error=0`: without it Cloudflare serves stale on
 /// error for ever.

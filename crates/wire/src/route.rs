@@ -6,8 +6,10 @@ use crate::problem::ProblemCode;
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
-    /// The origin service.
+    /// The origin service, asked by the Worker.
     Origin,
+    /// The origin service, asked by a zone's cache: its key has no query, so a query says nothing.
+    OriginOfCdn,
     /// The Worker.
     Edge,
 }
@@ -48,7 +50,7 @@ impl Resource {
     pub const fn is_served_by(self, face: Face) -> bool {
         match self {
             Self::Prices => true,
-            Self::Live | Self::Ready | Self::OpenApi => matches!(face, Face::Origin),
+            Self::Live | Self::Ready | Self::OpenApi => !matches!(face, Face::Edge),
             Self::Health => matches!(face, Face::Edge),
         }
     }
@@ -79,7 +81,7 @@ pub struct Call {
 ///
 /// # Errors
 /// 404 for an unknown path, then 405 for a method it does not know, then 400 for a query
-/// parameter of the prices. Other resources ignore theirs.
+/// parameter of the prices. Other resources ignore theirs, and [`Face::OriginOfCdn`] ignores all.
 pub fn route(
     face: Face,
     method: &str,
@@ -96,7 +98,8 @@ pub fn route(
         "OPTIONS" => Verb::Options,
         _ => return Err(ProblemCode::MethodNotAllowed),
     };
-    if resource == Resource::Prices && !is_no_query(query.unwrap_or_default()) {
+    let is_query_judged = resource == Resource::Prices && face != Face::OriginOfCdn;
+    if is_query_judged && !is_no_query(query.unwrap_or_default()) {
         return Err(ProblemCode::QueryNotAllowed);
     }
     Ok(Call { resource, verb })
@@ -151,7 +154,7 @@ mod tests {
 
     #[test]
     fn each_face_serves_its_own_paths_exactly() {
-        use Face::{Edge, Origin};
+        use Face::{Edge, Origin, OriginOfCdn};
         for (face, path, resource) in [
             (Edge, "/api/v1/prices", Ok(Resource::Prices)),
             (Edge, "/v1/prices", Ok(Resource::Prices)),
@@ -159,6 +162,8 @@ mod tests {
             (Edge, "/health", Ok(Resource::Health)),
             (Origin, "/health", Err(ProblemCode::NotFound)),
             (Origin, "/ready", Ok(Resource::Ready)),
+            (OriginOfCdn, "/ready", Ok(Resource::Ready)),
+            (OriginOfCdn, "/health", Err(ProblemCode::NotFound)),
             (Edge, "/ready", Err(ProblemCode::NotFound)),
             (Edge, "/openapi.json", Err(ProblemCode::NotFound)),
             (Edge, "/api/v1/prices/", Err(ProblemCode::NotFound)),
@@ -186,6 +191,18 @@ mod tests {
         ] {
             let routed = route(Face::Edge, method, path, query).map(|call| call.verb);
             assert_eq!(routed, expected, "{method} {path} {query:?}");
+        }
+    }
+
+    #[test]
+    fn a_zones_cache_may_ask_with_any_query() {
+        for query in [None, Some(""), Some("a=1"), Some("_=1&_=2")] {
+            let routed = route(Face::OriginOfCdn, "GET", "/v1/prices", query);
+            assert_eq!(
+                routed,
+                Ok(Call { resource: Resource::Prices, verb: Verb::Get }),
+                "{query:?}"
+            );
         }
     }
 

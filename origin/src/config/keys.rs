@@ -16,8 +16,9 @@ use super::SECRET_PLACEHOLDER;
 use super::reader::Reader;
 use super::value::{Parsed, ParsedList, Value, all_or_mistakes};
 use super::{
-    AccessConfig, COINBASE_URL, CoinbaseConfig, Config, HttpConfig, KRAKEN_URL, KrakenConfig,
-    LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind, TlsConfig,
+    AccessConfig, COINBASE_URL, CoinbaseConfig, Config, Delivery, HttpConfig, KRAKEN_URL,
+    KrakenConfig, LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind,
+    TlsConfig,
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
@@ -62,6 +63,9 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         http: HttpConfig {
             listen: reader.take("http.listen", loopback(8080), listen),
             public: reader.take("http.public", false, Value::boolean),
+            delivery: reader.take("http.delivery", Delivery::Worker, |value| {
+                value.one_of(&[("worker", Delivery::Worker), ("cdn", Delivery::Cdn)])
+            }),
             client_max_age: reader.take("http.client_max_age_s", ClientMaxAge::OneSecond, |v| {
                 Ok(ClientMaxAge::from_seconds(v.integer(0, 2)?).unwrap_or(ClientMaxAge::OneSecond))
             }),
@@ -123,6 +127,11 @@ pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
         let advice =
             "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
         reader.complain("metrics.listen", advice.to_owned());
+    }
+    if http.delivery == Delivery::Cdn && http.cors != Cors::Any {
+        let advice = "must be [\"*\"] while http.delivery is \"cdn\": that cache keeps one answer for \
+                      all pages, so only the page it was fetched for could read it";
+        reader.complain("http.cors_origins", advice.to_owned());
     }
     check_redis(config, reader);
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use pricecast_core::Symbol;
 use pricecast_wire::Cors;
-use pricecast_wire::headers::ClientMaxAge;
+use pricecast_wire::headers::{CDN_HOLD_MS, ClientMaxAge};
 use reqwest::Url;
 
 pub use reader::{ConfigError, Problem};
@@ -105,6 +105,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Whether anyone may ask without a secret on an address that is not loopback.
     pub public: bool,
+    /// Who fetches the prices for the clients.
+    pub delivery: Delivery,
     /// How long a client's own cache may keep a body.
     pub client_max_age: ClientMaxAge,
     /// Which pages may read the answers.
@@ -123,6 +125,28 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests under way may take after the order to stop.
     pub drain: Duration,
+}
+
+impl HttpConfig {
+    /// H: how long caches between here and a client may hold a body together. It is rendered for
+    /// that much later.
+    #[must_use]
+    pub const fn hold_ms(&self) -> u64 {
+        let client_ms = self.client_max_age.hold_ms();
+        match self.delivery {
+            Delivery::Worker => client_ms,
+            Delivery::Cdn => client_ms + CDN_HOLD_MS,
+        }
+    }
+}
+
+/// Who fetches the prices for the clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The Worker, which renders each body anew.
+    Worker,
+    /// The cache of a Cloudflare zone, straight from here.
+    Cdn,
 }
 
 /// The metrics' own listener.

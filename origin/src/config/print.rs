@@ -7,7 +7,7 @@ use std::time::Duration;
 use pricecast_wire::Cors;
 use pricecast_wire::headers::ClientMaxAge;
 
-use super::{Config, LogFormat, StoreKind};
+use super::{Config, Delivery, LogFormat, StoreKind};
 
 pub(super) fn to_toml(config: &Config) -> String {
     let http = &config.http;
@@ -22,6 +22,10 @@ pub(super) fn to_toml(config: &Config) -> String {
         ClientMaxAge::NoStore => "0",
         ClientMaxAge::OneSecond => "1",
         ClientMaxAge::TwoSeconds => "2",
+    };
+    let delivery = match http.delivery {
+        Delivery::Worker => "worker",
+        Delivery::Cdn => "cdn",
     };
     let store = match config.store {
         StoreKind::Memory => "memory",
@@ -45,6 +49,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.section("http");
     out.text("listen", &http.listen.to_string());
     out.value("public", &http.public.to_string());
+    out.text("delivery", delivery);
     out.value("client_max_age_s", max_age_s);
     out.value("cors_origins", &list(&origins));
     out.value("hsts", &http.hsts.to_string());

@@ -90,6 +90,18 @@ fn every_mistake_within_a_list_is_told_at_once() {
 }
 
 #[test]
+fn a_body_is_rendered_for_the_end_of_what_all_caches_may_hold_it() {
+    for (text, hold_ms) in [
+        ("", 1_000),
+        ("http.client_max_age_s = 0", 0),
+        ("http.delivery = \"cdn\"", 3_000),
+        ("http.delivery = \"cdn\"\nhttp.client_max_age_s = 2", 4_000),
+    ] {
+        assert_eq!(load(text, &[]).unwrap().http.hold_ms(), hold_ms, "{text}");
+    }
+}
+
+#[test]
 fn each_kind_of_mistake_has_its_advice() {
     for (text, says) in [
         ("symbols = [\"BTC/USD\"]", "no pair such as BTC/USD"),
@@ -110,6 +122,11 @@ fn each_kind_of_mistake_has_its_advice() {
         ("log.format = \"xml\"", "must be \"text\" or \"json\""),
         ("log.level = \"a=b=c\"", "is no log level"),
         ("http.public = \"yes\"", "must be true or false"),
+        ("http.delivery = \"tunnel\"", "must be \"worker\" or \"cdn\""),
+        (
+            "http = { delivery = \"cdn\", cors_origins = [\"https://app.example\"] }",
+            "must be [\"*\"] while http.delivery is \"cdn\"",
+        ),
         ("http.client_max_age_s = 3", "from 0 to 2"),
         ("http.cors_origins = [\"example.com\"]", "is no origin"),
         ("http.connections_max = 0", "from 1 to 65536"),

@@ -40,7 +40,7 @@ use self::notice::{Notice, Seldom};
 use self::peer::Peer;
 use self::respond::{CommonHeaders, Reply};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
@@ -60,6 +60,7 @@ pub struct Site {
     edge_failures: Seldom,
     cors: Cors,
     common: CommonHeaders,
+    delivery: Delivery,
     openapi: bytes::Bytes,
     is_real_market: bool,
 }
@@ -84,14 +85,22 @@ impl Site {
             edge_failures: Seldom::default(),
             cors: config.http.cors.clone(),
             common: CommonHeaders::new(config),
+            delivery: config.http.delivery,
             openapi: pricecast_wire::openapi_json().into(),
             is_real_market: config.is_real_market(),
         }
     }
 
+    const fn face(&self) -> Face {
+        match self.delivery {
+            Delivery::Worker => Face::Origin,
+            Delivery::Cdn => Face::OriginOfCdn,
+        }
+    }
+
     fn answer(&self, request: &Request, peer: Option<&Peer>) -> (Label, Reply) {
         let uri = request.uri();
-        let called = route(Face::Origin, request.method().as_str(), uri.path(), uri.query());
+        let called = route(self.face(), request.method().as_str(), uri.path(), uri.query());
         let is_probe =
             matches!(called, Ok(Call { resource: Resource::Live | Resource::Ready, .. }));
         let access = self.gate.access(request.headers());
@@ -137,7 +146,12 @@ impl Site {
             Resource::Prices => match self.store.at(now) {
                 Some(publication) => {
                     self.metrics.served(publication.snapshot(), now);
-                    prices::reply(&publication, headers, self.common.client_max_age())
+                    prices::reply(
+                        &publication,
+                        headers,
+                        self.common.client_max_age(),
+                        self.delivery,
+                    )
                 }
                 None => prices::no_data_yet(),
             },

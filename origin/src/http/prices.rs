@@ -1,18 +1,24 @@
 //! `GET /api/v1/prices`: the shared body, or 304.
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
-use pricecast_wire::headers::{ClientMaxAge, JSON};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use pricecast_wire::headers::{self as wire, ClientMaxAge, JSON};
 use pricecast_wire::{Encoding, ProblemCode, if_none_match};
 
 use super::negotiate;
 use super::respond::Reply;
+use crate::config::Delivery;
 use crate::snapshot::{Form, Publication};
+
+const CLOUDFLARE_CDN_CACHE_CONTROL: HeaderName =
+    HeaderName::from_static(wire::CLOUDFLARE_CDN_CACHE_CONTROL);
+const CDN_CACHE_CONTROL: HeaderValue = HeaderValue::from_static(wire::CDN_CACHE_CONTROL);
 
 pub(super) fn reply(
     publication: &Publication,
     request: &HeaderMap,
     max_age: ClientMaxAge,
+    delivery: Delivery,
 ) -> Reply {
     let form = match negotiate::encoding(request) {
         Encoding::Identity => publication.identity(),
@@ -28,6 +34,9 @@ pub(super) fn reply(
         }
         reply
     };
+    if delivery == Delivery::Cdn {
+        reply.headers.insert(CLOUDFLARE_CDN_CACHE_CONTROL, CDN_CACHE_CONTROL);
+    }
     reply.headers.insert(header::ETAG, form.etag_header().clone());
     reply.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     reply

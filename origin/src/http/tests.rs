@@ -40,7 +40,7 @@ impl Fixture {
         let file = crate::config::FileText { name: "test", text: toml };
         let config = Config::load(Some(file), []).unwrap();
         let clock = Clock::start();
-        let store = Arc::new(Store::new(config.http.client_max_age.hold_ms()));
+        let store = Arc::new(Store::new(config.http.hold_ms()));
         let metrics = Arc::new(Metrics::default());
         let state = Arc::new(Health::default());
         let site = Site::new(&config, clock.clone(), Arc::clone(&store), metrics, state);
@@ -107,6 +107,24 @@ async fn the_max_age_and_the_market_follow_the_configuration() {
         assert_eq!(answer.header("cache-control"), value);
         assert_eq!(answer.header("pricecast-market"), "custom");
         assert!(!answer.header("strict-transport-security").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_zones_cache_is_told_how_long_it_may_hold_an_answer_and_may_ask_with_any_query() {
+    let site = Fixture::with("http.delivery = \"cdn\"").published();
+    let told = "public, max-age=1, stale-while-revalidate=1, stale-if-error=0";
+    for target in [PRICES.to_owned(), format!("{PRICES}?symbol=BTC")] {
+        let answer = site.get(&target).await;
+        assert_eq!(answer.status, 200, "{target}");
+        assert_eq!(answer.header("cache-control"), "public, max-age=1");
+        assert_eq!(answer.header("cloudflare-cdn-cache-control"), told);
+    }
+    let known = site.ask("GET", PRICES, &[("if-none-match", "*")]).await;
+    assert_eq!(known.status, 304);
+    assert_eq!(known.header("cloudflare-cdn-cache-control"), told);
+    for target in ["/ready", "/nowhere"] {
+        assert_eq!(site.get(target).await.header("cloudflare-cdn-cache-control"), "", "{target}");
     }
 }
 
