@@ -9,11 +9,14 @@
 //!  "last":65000.0,"change_pct":-1.90,"timestamp":"2026-09-25T17:48:26.844359Z"}]}
 //! ```
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
 use crate::exchange::text::{Text, event_time, number_text};
 use pricecast_core::UnixMillis;
+
+/// The channel of prices.
+const TICKER: &str = "ticker";
 
 /// One frame, by what it means to us.
 #[derive(Debug)]
@@ -68,14 +71,31 @@ pub struct Undecodable(#[from] serde_json::Error);
 pub struct Ticker<'a> {
     /// Whether it answers a subscription.
     pub is_snapshot: bool,
-    /// All of its data as it is written.
+    /// All of its data as it is written: what follows the frame's first bracket. Only labels stand
+    /// before it.
     pub text: &'a str,
     /// Mostly one.
     pub items: Vec<TickerItem<'a>>,
 }
 
+/// A whole frame of prices, read in one pass; nothing but a `ticker` frame reads as one.
+#[derive(serde::Deserialize)]
+struct TickerFrame<'a> {
+    #[serde(rename = "channel", deserialize_with = "expect_ticker")]
+    _channel: (),
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    data: Vec<TickerItem<'a>>,
+}
+
+fn expect_ticker<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let is_ticker = Text::deserialize(deserializer)?.as_str() == TICKER;
+    is_ticker.then_some(()).ok_or_else(|| D::Error::custom("another channel"))
+}
+
 /// One pair's record; always the full one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 pub struct TickerItem<'a> {
     #[serde(borrow)]
     symbol: Text<'a>,
@@ -113,13 +133,11 @@ impl TickerItem<'_> {
     }
 }
 
-/// Every label a frame of either protocol version carries at its top level.
-#[derive(Deserialize)]
+/// Every label a frame without prices of either protocol version carries at its top level.
+#[derive(serde::Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
     channel: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<Text<'a>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -138,13 +156,13 @@ struct Envelope<'a> {
     req_id: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct SubscribeResult<'a> {
     #[serde(borrow, default)]
     symbol: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct StatusItem<'a> {
     #[serde(borrow, default)]
     system: Option<Text<'a>>,
@@ -160,9 +178,13 @@ pub fn decode(text: &str) -> Result<Frame<'_>, Undecodable> {
         let _: &RawValue = serde_json::from_str(text)?;
         return Ok(Frame::Noise(Noise::V1));
     }
+    let no_ticker = match serde_json::from_str::<TickerFrame<'_>>(text) {
+        Ok(frame) => return Ok(Frame::Ticker(frame.into_ticker(text))),
+        Err(error) => error,
+    };
     let envelope: Envelope<'_> = serde_json::from_str(text)?;
     match envelope.channel.as_ref().map(Text::as_str) {
-        Some("ticker") => envelope.into_ticker(),
+        Some(TICKER) => Err(no_ticker.into()),
         Some("heartbeat") => Ok(Frame::Heartbeat),
         Some("status") => envelope.into_status(),
         Some(_) => Ok(Frame::Noise(Noise::Channel)),
@@ -170,14 +192,17 @@ pub fn decode(text: &str) -> Result<Frame<'_>, Undecodable> {
     }
 }
 
-impl<'a> Envelope<'a> {
-    fn into_ticker(self) -> Result<Frame<'a>, Undecodable> {
-        let data = self.data.map_or("null", RawValue::get);
-        let items = serde_json::from_str(data)?;
-        let is_snapshot = self.kind.is_some_and(|kind| kind.as_str() == "snapshot");
-        Ok(Frame::Ticker(Ticker { is_snapshot, text: data, items }))
+impl<'a> TickerFrame<'a> {
+    fn into_ticker(self, text: &'a str) -> Ticker<'a> {
+        Ticker {
+            is_snapshot: self.kind.is_some_and(|kind| kind.as_str() == "snapshot"),
+            text: text.split_once('[').map_or(text, |(_, data)| data),
+            items: self.data,
+        }
     }
+}
 
+impl<'a> Envelope<'a> {
     fn into_status(self) -> Result<Frame<'a>, Undecodable> {
         let data = self.data.map_or("[]", RawValue::get);
         let items: Vec<StatusItem<'a>> = serde_json::from_str(data)?;
@@ -298,6 +323,7 @@ mod tests {
                 "refused : Exceeded msg rate",
             ),
             (r#"{"channel":"trade","data":[{"price":1}]}"#, "Noise(Channel)"),
+            (r#"{"channel":"trade","data":[{"symbol":"BTC/USD","last":1}]}"#, "Noise(Channel)"),
             (r#"{"event":"heartbeat"}"#, "Noise(V1)"),
             (r#"[340,{"c":["5525.1","0.1"]},"ticker","XBT/USD"]"#, "Noise(V1)"),
             ("{}", "Noise(Unlabelled)"),
@@ -321,6 +347,8 @@ mod tests {
             r#"{"channel":"ticker","data":{}}"#,
             r#"{"channel":"ticker","data":[{"last":1}]}"#,
             r#"{"channel":"ticker","data":[{"symbol":5}]}"#,
+            r#"{"channel":"ticker","type":5,"data":[{"symbol":"BTC/USD"}]}"#,
+            r#"{"channel":{"ticker":null},"data":[{"symbol":"BTC/USD"}]}"#,
             r#"{"channel":5}"#,
             r#"{"channel":"ticker","channel":"heartbeat"}"#,
         ] {
