@@ -12,8 +12,8 @@ use pricecast_core::{
 
 use super::messages::{self, Frame, Noise, Ticker, TickerItem};
 use super::pings::Pings;
-use super::repeats::Repeats;
 use super::requests;
+use super::said::Said;
 use super::subscription::{Progress, Subscriptions};
 use crate::exchange::pairs::Spelling;
 
@@ -99,7 +99,6 @@ impl CloseReason {
 pub struct Session {
     subscriptions: Subscriptions,
     pings: Pings,
-    repeats: Repeats,
     /// When connecting began; the first ack is due [`FIRST_ACK_MS`] later.
     began_at: UnixMillis,
     /// When the first answer to a subscription came.
@@ -124,7 +123,6 @@ impl Session {
         Self {
             subscriptions: Subscriptions::asked(symbols, now),
             pings: Pings::new(now),
-            repeats: Repeats::default(),
             began_at,
             answered_at: None,
             alive_at: None,
@@ -276,13 +274,14 @@ impl Session {
 
     fn handle_ticker(&mut self, now: UnixMillis, ticker: &Ticker<'_>) {
         self.alive_at = Some(now);
+        let said = Said::of(ticker.text);
         let mut concerns_us = false;
         for item in &ticker.items {
             let Some(symbol) = Spelling::KrakenV2.symbol(item.pair()) else { continue };
-            let Some(progress) = self.subscriptions.get_mut(symbol) else { continue };
-            let is_repetition = self.repeats.is_repetition(symbol, ticker.text);
+            let Some(subscription) = self.subscriptions.get_mut(symbol) else { continue };
+            let is_repetition = subscription.said.replace(said) == Some(said);
             if ticker.is_snapshot {
-                *progress = Progress::Acked;
+                subscription.progress = Progress::Acked;
                 self.answered_at.get_or_insert(now);
             } else if is_repetition {
                 continue;
@@ -303,9 +302,9 @@ impl Session {
 
     fn handle_ack(&mut self, now: UnixMillis, pair: &str) {
         if let Some(symbol) = Spelling::KrakenV2.symbol(pair)
-            && let Some(progress) = self.subscriptions.get_mut(symbol)
+            && let Some(subscription) = self.subscriptions.get_mut(symbol)
         {
-            *progress = Progress::Acked;
+            subscription.progress = Progress::Acked;
             self.answered_at.get_or_insert(now);
             self.alive_at.get_or_insert(now);
         }
@@ -316,10 +315,10 @@ impl Session {
     fn handle_refusal(&mut self, now: UnixMillis, pair: Option<&str>, error: &str) {
         let pair = pair.or_else(|| error.split_whitespace().next_back()).unwrap_or_default();
         let Some(symbol) = Spelling::KrakenV2.symbol(pair) else { return };
-        let Some(progress) = self.subscriptions.get_mut(symbol) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(symbol) else { return };
         match Refusal::of(error) {
             Refusal::Unlisted => {
-                *progress = Progress::Unsupported;
+                subscription.progress = Progress::Unsupported;
                 self.answered_at.get_or_insert(now);
                 self.events.push_back(KrakenEvent::Unsupported(symbol));
             }

@@ -2,6 +2,8 @@
 
 use pricecast_core::{Symbol, UnixMillis};
 
+use super::said::Said;
+
 /// A symbol without an ack for this long is asked again, alone.
 const ACK_MS: u64 = 5_000;
 /// Each further time it waits twice as long, up to this.
@@ -33,42 +35,57 @@ impl Progress {
     }
 }
 
-/// The progress of every configured symbol.
+/// One symbol's.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    symbol: Symbol,
+    pub(super) progress: Progress,
+    /// What the last frame of it said.
+    pub(super) said: Option<Said>,
+}
+
+impl Subscription {
+    const fn asked(symbol: Symbol, now: UnixMillis) -> Self {
+        Self { symbol, progress: Progress::asked(now), said: None }
+    }
+}
+
+/// Those of every configured symbol.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     /// Sorted by symbol.
-    entries: Vec<(Symbol, Progress)>,
+    entries: Vec<Subscription>,
     lone_asked_at: Option<UnixMillis>,
 }
 
 impl Subscriptions {
     /// All of them just asked for.
     pub(super) fn asked(symbols: &[Symbol], now: UnixMillis) -> Self {
-        let mut entries: Vec<_> = symbols.iter().map(|&s| (s, Progress::asked(now))).collect();
-        entries.sort_unstable_by_key(|&(symbol, _)| symbol);
+        let mut entries: Vec<_> = symbols.iter().map(|&s| Subscription::asked(s, now)).collect();
+        entries.sort_unstable_by_key(|entry| entry.symbol);
         Self { entries, lone_asked_at: None }
     }
 
-    /// The progress of `symbol`; `None` if it is not ours.
-    pub(super) fn get_mut(&mut self, symbol: Symbol) -> Option<&mut Progress> {
-        let place = self.entries.binary_search_by_key(&symbol, |&(s, _)| s).ok()?;
-        self.entries.get_mut(place).map(|(_, progress)| progress)
+    /// That of `symbol`; `None` if it is not ours.
+    pub(super) fn get_mut(&mut self, symbol: Symbol) -> Option<&mut Subscription> {
+        let place = self.entries.binary_search_by_key(&symbol, |entry| entry.symbol).ok()?;
+        self.entries.get_mut(place)
     }
 
     /// Those the exchange has not refused.
     pub(super) fn wanted(&self) -> Vec<Symbol> {
-        let wanted = self.entries.iter().filter(|(_, p)| *p != Progress::Unsupported);
-        wanted.map(|&(symbol, _)| symbol).collect()
+        let is_wanted = |entry: &&Subscription| entry.progress != Progress::Unsupported;
+        self.entries.iter().filter(is_wanted).map(|entry| entry.symbol).collect()
     }
 
     /// Notes that `symbols` are asked for anew; returns those of them that make sense.
     pub(super) fn ask_again(&mut self, symbols: &[Symbol], now: UnixMillis) -> Vec<Symbol> {
         let mut asked = Vec::with_capacity(symbols.len());
         for &symbol in symbols {
-            if let Some(progress) = self.get_mut(symbol)
-                && *progress != Progress::Unsupported
+            if let Some(entry) = self.get_mut(symbol)
+                && entry.progress != Progress::Unsupported
             {
-                *progress = Progress::asked(now);
+                entry.progress = Progress::asked(now);
                 asked.push(symbol);
             }
         }
@@ -77,7 +94,7 @@ impl Subscriptions {
 
     /// When the next lone request is due.
     pub(super) fn lone_ask_due(&self) -> Option<UnixMillis> {
-        let due = self.entries.iter().filter_map(|(_, progress)| progress.again_at()).min()?;
+        let due = self.entries.iter().filter_map(|entry| entry.progress.again_at()).min()?;
         let spaced = self.lone_asked_at.map(|at| at.plus_ms(LONE_ASK_EVERY_MS));
         Some(spaced.map_or(due, |spaced| due.max(spaced)))
     }
@@ -87,16 +104,16 @@ impl Subscriptions {
         if self.lone_ask_due().is_none_or(|due| now < due) {
             return None;
         }
-        let (symbol, progress) = self
+        let entry = self
             .entries
             .iter_mut()
-            .filter(|(_, progress)| progress.again_at().is_some())
-            .min_by_key(|(_, progress)| progress.again_at())?;
-        if let Progress::Asked { again_at, wait_ms } = progress {
+            .filter(|entry| entry.progress.again_at().is_some())
+            .min_by_key(|entry| entry.progress.again_at())?;
+        if let Progress::Asked { again_at, wait_ms } = &mut entry.progress {
             *wait_ms = wait_ms.saturating_mul(2).min(ACK_MS_MAX);
             *again_at = now.plus_ms(*wait_ms);
         }
         self.lone_asked_at = Some(now);
-        Some(*symbol)
+        Some(entry.symbol)
     }
 }

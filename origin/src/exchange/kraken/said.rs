@@ -1,44 +1,24 @@
-//! Updates that say again, to the letter, what the one before said. In a real one something
-//! has always changed, at least its time: a backend that repeats itself has stopped, and its
-//! frames are no more than heartbeats.
+//! What a frame said, in short: enough to know an update that says again, to the letter, what the
+//! one before said. In a real one something has always changed, at least its time: a backend that
+//! repeats itself has stopped, and its frames are no more than heartbeats.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use xxhash_rust::xxh3::xxh3_64;
 
-use pricecast_core::Symbol;
+/// A hash of a frame's data, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said(u64);
 
-/// What was last said of each symbol.
-#[derive(Debug, Default)]
-pub(super) struct Repeats {
-    /// Sorted by symbol, with a hash of the record.
-    last: Vec<(Symbol, u64)>,
-}
-
-impl Repeats {
-    /// Whether `record`, as it is written, is what was last said of `symbol`.
-    pub(super) fn is_repetition(&mut self, symbol: Symbol, record: &str) -> bool {
-        let mut hasher = DefaultHasher::new();
-        record.hash(&mut hasher);
-        let hash = hasher.finish();
-        match self.last.binary_search_by_key(&symbol, |&(known, _)| known) {
-            Ok(place) => self
-                .last
-                .get_mut(place)
-                .is_some_and(|(_, last)| std::mem::replace(last, hash) == hash),
-            Err(place) => {
-                self.last.insert(place, (symbol, hash));
-                false
-            }
-        }
+impl Said {
+    pub(super) fn of(text: &str) -> Self {
+        Self(xxh3_64(text.as_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pricecast_core::{KrakenEvent, UnixMillis};
+    use pricecast_core::{KrakenEvent, Symbol, UnixMillis};
 
     use super::super::session::Session;
-    use super::*;
 
     fn frame(kind: &str, pair: &str, time: &str) -> String {
         format!(
