@@ -99,7 +99,8 @@ impl Price {
     /// [`DecimalError`] when it is no number, not above zero, or has too many digits.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
         let value = parse_exact(text)?;
-        if value <= Decimal::ZERO { Err(DecimalError::NotPositive) } else { Ok(Self(value)) }
+        let is_positive = !value.is_zero() && value.is_sign_positive();
+        is_positive.then_some(Self(value)).ok_or(DecimalError::NotPositive)
     }
 
     /// Whether `self` lies within `basis_points` of `reference`, the bound itself included.

@@ -47,8 +47,8 @@ pub(super) struct KrakenListing {
 impl KrakenListing {
     /// A snapshot that repeats the held price is none: a frozen venue would repeat it too.
     pub(super) fn is_news(&self, quote: &Quote, is_snapshot: bool) -> bool {
-        let repeats = self.listing.held.is_some_and(|held| held.price == quote.price);
-        !is_snapshot || !repeats || self.news_at.is_none()
+        let repeats = || self.listing.held.is_some_and(|held| held.price == quote.price);
+        !is_snapshot || self.news_at.is_none() || !repeats()
     }
 
     /// An update was said just now, beside what Coinbase says at the moment. A snapshot may be old:
