@@ -74,7 +74,11 @@ ${table(['delivery', 'ms'], understated(report))}
 
   With one tier that is the way of the answer from origin to cache, which \`Age\` need not count. With two tiers a copy's time in the upper one may be stated nowhere:
   \`Age\` is absent on the first hit, and begins anew, or has been rounded down twice. Whether Cloudflare keeps the age from tier to tier is not documented; both
-  readings are here.
+  readings are here. What would help is that whoever answers a shared cache sends \`Pricecast-Now\` ahead by what the caches may hide:
+
+${table(['delivery', 'ahead by ms', 'longest unflagged ms', 'flagged', 'answers per open app and second'], report.ahead.map((row) => [DELIVERIES[row.delivery], whole(row.ahead_ms), whole(row.unflagged_stale_ms_max), percent(row.flagged_share), row.answers_per_open_s.toFixed(2)]))}
+
+  So a CDN without Tiered Cache can be made honest at next to no price in flags; with tiers, under the worse reading, only by flagging prices that need none.
 * **Workers Cache** costs what the Worker costs, for a hit is billed as a request. It saves CPU time, a small part of the bill, and makes prices older or the rule wrong.
 * **CDN**: no charge per request. While the origin cannot be asked there are errors instead of flagged last known prices: the last known lives in the client. A
   connection that was waiting when packets were lost holds up all who wait with it, for up to 19 s after the origin is back. Without Tiered Cache each data centre

@@ -73,11 +73,19 @@ pub(crate) struct CentreSetting {
     pub(crate) beat: Option<Beat>,
     /// The clocks of its machines differ by up to twice this from each other.
     pub(crate) machines_apart_ms: i64,
+    /// `Pricecast-Now` is sent so much ahead.
+    pub(crate) ahead_ms: u64,
 }
 
 impl CentreSetting {
     pub(crate) fn new(policy: EdgePolicy, isolates: usize, beat: Option<Beat>) -> Self {
-        Self { policy, isolates: isolates.max(1), beat, machines_apart_ms: MACHINES_APART_MS }
+        Self {
+            policy,
+            isolates: isolates.max(1),
+            beat,
+            machines_apart_ms: MACHINES_APART_MS,
+            ahead_ms: 0,
+        }
     }
 }
 
@@ -273,7 +281,7 @@ impl Centre {
         Some(Reply {
             version: snapshot.version,
             confirmed_ms: confirmed_ms(snapshot),
-            pricecast_now: origin_now.ceil_to_ms(FLIP_GRID_MS),
+            pricecast_now: origin_now.ceil_to_ms(FLIP_GRID_MS).plus_ms(self.setting.ahead_ms),
             age_s: None,
             is_stale: snapshot.any_stale(origin_now.plus_ms(self.setting.policy.hold_ms)),
         })

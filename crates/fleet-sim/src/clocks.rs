@@ -56,6 +56,7 @@ fn several(scenario: Scenario, around_ms: i64, seed: u64) -> Measure {
             watched_max: WATCHED_MAX,
             isolates: None,
             machines_apart_ms: Some(around_ms),
+            ahead_ms: 0,
         };
         all.merge(&simulate(&plan, &origin, seed));
     }

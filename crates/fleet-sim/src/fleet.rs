@@ -29,6 +29,8 @@ pub struct Run {
     pub delivery: Delivery,
     /// Apps open at once, on the day's average.
     pub open_apps: u64,
+    /// By how much whoever answers shared caches sends `Pricecast-Now` ahead; 0 as it is built.
+    pub ahead_ms: u64,
 }
 
 /// What came of a run.
@@ -113,6 +115,7 @@ fn jobs(index: usize, run: &Run, places: &[Place], seed: u64) -> Vec<Job> {
                     watched_max: WATCHED_MAX,
                     isolates: None,
                     machines_apart_ms: None,
+                    ahead_ms: run.ahead_ms,
                 };
                 jobs.push(Job { run: index, hour, plan });
             }

@@ -20,6 +20,7 @@ fn plan(scenario: Scenario, delivery: Delivery, open: u64) -> Plan {
         watched_max: WATCHED_MAX,
         isolates: None,
         machines_apart_ms: None,
+        ahead_ms: 0,
     }
 }
 
@@ -110,7 +111,7 @@ fn the_few_who_are_watched_stand_for_all() {
 #[test]
 fn the_same_seed_gives_the_same_figures_and_another_one_others() {
     let runs: Vec<_> = Delivery::ALL
-        .map(|delivery| Run { scenario: Scenario::Deploy, delivery, open_apps: 2_000 })
+        .map(|delivery| Run { scenario: Scenario::Deploy, delivery, open_apps: 2_000, ahead_ms: 0 })
         .to_vec();
     let measures = |seed| -> Vec<Measure> {
         simulate_all(&runs, seed, |_| ()).into_iter().map(|figures| figures.measure).collect()

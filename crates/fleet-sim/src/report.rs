@@ -22,6 +22,10 @@ const BY_SIZE: [Delivery; 5] = [
     Delivery::CdnOneTier,
     Delivery::Stream,
 ];
+/// Fewer are enough to see what sending `Pricecast-Now` ahead would do behind shared caches …
+const OPEN_APPS_AHEAD: u64 = 20_000;
+/// … by so much.
+const AHEAD_MS: [u64; 4] = [0, 500, 1_250, 2_250];
 /// People who have the app, on the bill.
 const USERS: u64 = 5_000_000;
 /// How long each has it open, on the bill.
@@ -87,6 +91,21 @@ pub struct Size {
     pub usd_per_month: f64,
 }
 
+/// What sending `Pricecast-Now` ahead would do behind shared caches.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ahead {
+    /// How prices reach phones.
+    pub delivery: &'static str,
+    /// By how much.
+    pub ahead_ms: u64,
+    /// The longest that a price stood old and without a flag, on a normal day or in an outage.
+    pub unflagged_stale_ms_max: u64,
+    /// Part of the screen time with a flag, on a normal day.
+    pub flagged_share: f64,
+    /// Requests of an open app in a second, on a normal day.
+    pub answers_per_open_s: f64,
+}
+
 /// Everything.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -100,6 +119,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// By size.
     pub sizes: Vec<Size>,
+    /// Behind shared caches, what would help.
+    pub ahead: Vec<Ahead>,
     /// Clocks that disagree within a data centre.
     pub clocks_apart: Vec<ClocksApart>,
     /// What bills are made of.
@@ -118,17 +139,31 @@ impl Report {
     pub fn new(seed: u64, told: impl Fn(usize) + Sync) -> Result<Self, UsageError> {
         let mut runs = vec![];
         for scenario in Scenario::ALL {
-            let run = |delivery| Run { scenario, delivery, open_apps: OPEN_APPS };
+            let run = |delivery| Run { scenario, delivery, open_apps: OPEN_APPS, ahead_ms: 0 };
             runs.extend(Delivery::ALL.map(run));
         }
         for open_apps in SIZES {
-            let run = |delivery| Run { scenario: Scenario::NormalDay, delivery, open_apps };
+            let run =
+                |delivery| Run { scenario: Scenario::NormalDay, delivery, open_apps, ahead_ms: 0 };
             runs.extend(BY_SIZE.map(run));
         }
+        let main_runs = runs.len();
+        let is_cached =
+            |delivery: &Delivery| !matches!(delivery, Delivery::Worker | Delivery::Stream);
+        for delivery in Delivery::ALL.into_iter().filter(is_cached) {
+            for ahead_ms in AHEAD_MS {
+                let run =
+                    |scenario| Run { scenario, delivery, open_apps: OPEN_APPS_AHEAD, ahead_ms };
+                runs.extend([Scenario::NormalDay, Scenario::OriginDead].map(run));
+            }
+        }
         let figures = simulate_all(&runs, seed, told);
+        let (figures, ahead) = figures.split_at(main_runs);
         let normal = |delivery: Delivery| {
             let is_it = |of: &&Figures| {
-                of.run == Run { scenario: Scenario::NormalDay, delivery, open_apps: OPEN_APPS }
+                of.run.scenario == Scenario::NormalDay
+                    && of.run.delivery == delivery
+                    && of.run.open_apps == OPEN_APPS
             };
             figures.iter().find(is_it).map_or(0.0, |of| of.measure.answers_per_open_s())
         };
@@ -164,10 +199,26 @@ impl Report {
             open_apps: OPEN_APPS,
             rows,
             sizes: sizes.collect::<Result<_, UsageError>>()?,
+            ahead: ahead.chunks(2).filter_map(Ahead::new).collect(),
             clocks_apart: clocks_apart(seed),
             prices: PRICES.to_vec(),
             prices_read_on: READ_ON,
             prices_next_change: NEXT_CHANGE,
+        })
+    }
+}
+
+impl Ahead {
+    /// From a normal day and an outage.
+    fn new(both: &[Figures]) -> Option<Self> {
+        let [normal, outage] = both else { return None };
+        let longest = |of: &Figures| of.measure.unflagged_stale_ms_max;
+        Some(Self {
+            delivery: normal.run.delivery.as_str(),
+            ahead_ms: normal.run.ahead_ms,
+            unflagged_stale_ms_max: longest(normal).max(longest(outage)),
+            flagged_share: share(normal.measure.flagged, normal.measure.ages.from(0)),
+            answers_per_open_s: normal.measure.answers_per_open_s(),
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::measure::{Measure, WEIGHT_ONE};
 use crate::origin::Origin;
 use crate::scenario::{CROWD_COMES_WITHIN_MS, CROWD_FACTOR, Scenario, TROUBLE_AT_MS, WARM_UP_MS};
 use crate::stream::{Streams, TIMER_MS};
-use crate::tiers::{AgeAcrossTiers, Backend, HOLD_MS, Tiers};
+use crate::tiers::{AgeAcrossTiers, Backend, CdnOrigin, HOLD_MS, Tiers};
 use crate::world::{Event, World};
 
 /// A client that follows the rule asks about this often, its round trip included.
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     /// The clocks of the machines of one data centre differ by up to twice this, where that is
     /// not to be what it usually is.
     pub(crate) machines_apart_ms: Option<i64>,
+    /// Whoever answers shared caches sends `Pricecast-Now` so much ahead.
+    pub(crate) ahead_ms: u64,
 }
 
 enum Face {
@@ -64,7 +66,8 @@ struct Site<'a> {
 /// Simulates `plan` against `origin`.
 pub(crate) fn simulate(plan: &Plan, origin: &Origin, seed: u64) -> Measure {
     let measure = Measure::new(WARM_UP_MS..plan.scenario.lasts_ms(), FRESH_FOR_MS);
-    let mut world = World::new(origin, Chance::new(seed, &plan.parts), measure);
+    let mut world =
+        World::new(origin, Chance::new(seed, &plan.parts), measure, plan.scenario.lasts_ms());
     // First, so that it is the same place however many are watched.
     let face = plan.face(&mut world);
     let manner = match plan.delivery {
@@ -83,7 +86,7 @@ pub(crate) fn simulate(plan: &Plan, origin: &Origin, seed: u64) -> Measure {
         _ => {}
     }
     let mut site = Site { plan, world, crowd, face };
-    while let Some(event) = site.world.next(plan.scenario.lasts_ms()) {
+    while let Some(event) = site.world.next() {
         site.handle(event);
     }
     site.crowd.end(&mut site.world);
@@ -144,11 +147,14 @@ impl Plan {
     ) -> Centre {
         let mut setting = CentreSetting::new(policy, index(isolates), beat);
         setting.machines_apart_ms = self.machines_apart_ms.unwrap_or(setting.machines_apart_ms);
+        setting.ahead_ms = self.ahead_ms;
         Centre::new(world, setting)
     }
 
     fn cdn(&self, world: &mut World<'_>, reading: AgeAcrossTiers, has_upper: bool) -> Tiers {
-        let backend = Backend::Origin { hold_ms: CLIENT_HOLD_MS + HOLD_MS, has_upper };
+        let hold_ms = CLIENT_HOLD_MS + HOLD_MS;
+        let from = CdnOrigin { hold_ms, ahead_ms: self.ahead_ms };
+        let backend = Backend::Origin { from, has_upper };
         self.tiers(world, Tiers::new(reading, backend))
     }
 

@@ -94,12 +94,21 @@ struct Lower {
     beat: u64,
 }
 
+/// How the origin answers a cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CdnOrigin {
+    /// Bodies are rendered for so much later.
+    pub(crate) hold_ms: u64,
+    /// `Pricecast-Now` is sent so much ahead.
+    pub(crate) ahead_ms: u64,
+}
+
 /// What is behind the caches.
 pub(crate) enum Backend {
     /// The Worker, where the last cache is.
     Worker(Box<Centre>),
     /// The origin.
-    Origin { hold_ms: u64, has_upper: bool },
+    Origin { from: CdnOrigin, has_upper: bool },
 }
 
 /// Caches in front of something.
@@ -202,8 +211,8 @@ impl Tiers {
             return;
         }
         lower.node.is_updating = true;
-        if let Backend::Origin { hold_ms, has_upper: false } = self.backend {
-            let (ms, outcome) = ask_origin(world, hold_ms);
+        if let Backend::Origin { from, has_upper: false } = self.backend {
+            let (ms, outcome) = ask_origin(world, from);
             world.after(ms, Event::Tier(TierEvent::Back { lower: index, outcome }));
         } else {
             world.after(lower.hop_ms, Event::Tier(TierEvent::AtUpper { lower: index }));
@@ -233,8 +242,8 @@ impl Tiers {
                 let effect = centre.request(world, Ask::Cache);
                 self.follow(world, &effect);
             }
-            Backend::Origin { hold_ms, .. } => {
-                let (ms, outcome) = ask_origin(world, *hold_ms);
+            Backend::Origin { from, .. } => {
+                let (ms, outcome) = ask_origin(world, *from);
                 world.after(ms, Event::Tier(TierEvent::Filled { outcome }));
             }
         }
@@ -275,7 +284,7 @@ impl Tiers {
 }
 
 /// The last cache asks the origin: how long that takes, and what comes of it.
-fn ask_origin(world: &mut World<'_>, hold_ms: u64) -> (u64, Outcome) {
+fn ask_origin(world: &mut World<'_>, from: CdnOrigin) -> (u64, Outcome) {
     let (least, most) = (ROUND_TRIP_MS.0 / 2, ROUND_TRIP_MS.1 / 2);
     let (up_ms, down_ms) = (world.chance.between(least, most), world.chance.between(least, most));
     let arrives_ms = world.now + up_ms;
@@ -287,9 +296,9 @@ fn ask_origin(world: &mut World<'_>, hold_ms: u64) -> (u64, Outcome) {
             let outcome = world.origin.says(arrives_ms).map(|snapshot| Reply {
                 version: snapshot.version,
                 confirmed_ms: confirmed_ms(&snapshot),
-                pricecast_now: clock(arrives_ms),
+                pricecast_now: clock(arrives_ms + from.ahead_ms),
                 age_s: None,
-                is_stale: snapshot.any_stale(clock(arrives_ms + hold_ms)),
+                is_stale: snapshot.any_stale(clock(arrives_ms + from.hold_ms)),
             });
             (up_ms + down_ms, outcome)
         }

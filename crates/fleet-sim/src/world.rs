@@ -1,9 +1,6 @@
 //! What every part of a simulation shares: the time, what is still to come, chance, the origin,
 //! and what has been measured.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use pricecast_core::UnixMillis;
 use pricecast_core::Version;
 
@@ -55,32 +52,6 @@ pub(crate) struct Reply {
 /// How an ask ended: with prices, or with an error.
 pub(crate) type Outcome = Option<Reply>;
 
-struct Due {
-    at_ms: u64,
-    turn: u64,
-    event: Event,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.turn == other.turn
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_ms, self.turn).cmp(&(other.at_ms, other.turn))
-    }
-}
-
 /// The shared part of a simulation.
 pub(crate) struct World<'a> {
     /// Milliseconds since the run began.
@@ -88,29 +59,41 @@ pub(crate) struct World<'a> {
     pub(crate) chance: Chance,
     pub(crate) origin: &'a Origin,
     pub(crate) measure: Measure,
-    due: BinaryHeap<Reverse<Due>>,
-    turns: u64,
+    /// What is still to come, by the millisecond: time is whole, and the end is known.
+    due: Vec<Vec<Event>>,
+    /// What is left of the present millisecond.
+    present: std::vec::IntoIter<Event>,
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(origin: &'a Origin, chance: Chance, measure: Measure) -> Self {
-        Self { now: 0, chance, origin, measure, due: BinaryHeap::new(), turns: 0 }
+    /// A run of `lasts_ms`.
+    pub(crate) fn new(origin: &'a Origin, chance: Chance, measure: Measure, lasts_ms: u64) -> Self {
+        let moments = usize::try_from(lasts_ms).unwrap_or(0) + 1;
+        let due = std::iter::repeat_with(Vec::new).take(moments).collect();
+        Self { now: 0, chance, origin, measure, due, present: vec![].into_iter() }
     }
 
-    /// `event` happens after `ms`; of two at the same moment the one that was asked for first.
+    /// `event` happens after `ms`, unless the run has ended by then; of two at the same moment the
+    /// one that was asked for first.
     pub(crate) fn after(&mut self, ms: u64, event: Event) {
-        self.turns += 1;
-        self.due.push(Reverse(Due { at_ms: self.now + ms, turn: self.turns, event }));
+        let moment = usize::try_from(self.now + ms).ok();
+        if let Some(due) = moment.and_then(|moment| self.due.get_mut(moment)) {
+            due.push(event);
+        }
     }
 
-    /// The next event, once the time has moved to it; none after `until_ms`.
-    pub(crate) fn next(&mut self, until_ms: u64) -> Option<Event> {
-        if self.due.peek().is_none_or(|Reverse(due)| due.at_ms > until_ms) {
-            self.now = until_ms;
-            return None;
+    /// The next event, once the time has moved to it; none when the run has ended.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.present.next() {
+                return Some(event);
+            }
+            let due = self.due.get_mut(usize::try_from(self.now).ok()?)?;
+            if due.is_empty() {
+                self.now += 1;
+            } else {
+                self.present = std::mem::take(due).into_iter();
+            }
         }
-        let Reverse(due) = self.due.pop()?;
-        self.now = due.at_ms;
-        Some(due.event)
     }
 }
