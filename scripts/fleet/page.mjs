@@ -53,7 +53,7 @@ are the code that ships (\`crates/core\`); everything around them is a model, an
 
 ${whole(open)} apps are open at once, on the day's average; five million people who open theirs for five minutes a day have about 17,000 open at once. The age is
 that of the price confirmed longest ago, by the model's own clock, over all screen time, not only when answers arrive. **Body lies** are answers that say \`stale: false\` of a price that was over 5 s old when
-they arrived. **Unflagged on screen** counts prices that stood over 5 s old and were not flagged by the published client rule, **longest** how long at
+they arrived. **Unflagged on screen** counts prices that stood over 5 s old and were not flagged by the [published client rule](freshness.md), neither for their age nor by their body, **longest** how long at
 most. **Flagged** and **over 5 s** are parts of the screen time, **origin/s** requests that reached the origin or tried to.
 
 ${Object.entries(SCENARIOS).map(([name, title]) => `### ${title}\n\n${scenario(report, name)}`).join('\n\n')}
@@ -68,7 +68,7 @@ ${Object.entries(SCENARIOS).map(([name, title]) => `### ${title}\n\n${scenario(r
 
 * **Worker** and **stream** never show an old price without a flag, in any scenario, whatever the phones' clocks say. A client that compared \`confirmedAt\` with its
   own clock, wrong by up to ten minutes, would in the outage show one unflagged for ${percent(dead.unflagged_by_wall_clock_share)} of its screen time.
-* **Behind a shared cache the rule is not enough.** It takes prices to be younger than they are by up to:
+* **Behind a shared cache the rule is not enough.** By age it takes prices to be younger than they are by up to:
 
 ${table(['delivery', 'ms'], understated(report))}
 
@@ -80,7 +80,7 @@ ${table(['delivery', 'ahead by ms', 'longest unflagged ms', 'flagged', 'answers 
 
   So a CDN without Tiered Cache can be made honest at next to no price in flags; with tiers, under the worse reading, only by flagging prices that need none.
 * **Workers Cache** costs what the Worker costs, for a hit is billed as a request. It saves CPU time, a small part of the bill, and makes prices older or the rule wrong.
-* **CDN**: no charge per request. While the origin cannot be asked there are errors instead of flagged last known prices: the last known lives in the client. A
+* **[CDN](cdn.md)**: no charge per request. While the origin cannot be asked there are errors instead of flagged last known prices: the last known lives in the client. A
   connection that was waiting when packets were lost holds up all who wait with it, for up to 19 s after the origin is back. Without Tiered Cache each data centre
   asks again as soon as an attempt has failed: several attempts a second and data centre, as long as the origin refuses.
 * **Deploy**: with its shared cache emptied too, each isolate of the Worker fetches once, all in the same second.

@@ -270,10 +270,13 @@ impl Client {
                 .saturating_add_signed(self.wall_clock_wrong_by_ms)
                 .saturating_sub(clock(screen.reply.confirmed_ms).as_ms())
         });
+        let too_old_from_ms = screen.flag_ms(|at_ms| screen.age_ms(at_ms));
+        let is_flagged = screen.reply.is_stale;
         world.measure.note_shown(&Shown {
             span: screen.since_ms..world.now,
             confirmed_ms: screen.reply.confirmed_ms,
-            flagged_from_ms: screen.flag_ms(|at_ms| screen.age_ms(at_ms)),
+            flagged_from_ms: if is_flagged { screen.since_ms } else { too_old_from_ms },
+            too_old_from_ms,
             flagged_by_wall_clock_from_ms: fresh_until_ms,
             weight,
         });

@@ -83,8 +83,10 @@ pub(crate) struct Shown {
     pub(crate) span: Range<u64>,
     /// In ms of the run: the truth.
     pub(crate) confirmed_ms: u64,
-    /// From when on the published rule flags it.
+    /// From when on the published rule flags it: for its age, or because its body says so.
     pub(crate) flagged_from_ms: u64,
+    /// From when on the rule flags it for its age.
+    pub(crate) too_old_from_ms: u64,
     /// From when on a client that trusted its own wall clock would flag it.
     pub(crate) flagged_by_wall_clock_from_ms: u64,
     /// In thousandths.
@@ -189,7 +191,7 @@ impl Measure {
         self.unflagged_stale_ms_max = self.unflagged_stale_ms_max.max(unflagged_ms);
         let truly_old_from = shown.confirmed_ms + self.fresh_for_ms;
         let understated_ms =
-            shown.flagged_from_ms.saturating_sub(truly_old_from.max(shown.span.start));
+            shown.too_old_from_ms.saturating_sub(truly_old_from.max(shown.span.start));
         self.age_understated_ms_max = self.age_understated_ms_max.max(understated_ms);
         let by_wall_clock_ms =
             shown.flagged_by_wall_clock_from_ms.min(until).saturating_sub(old_from);

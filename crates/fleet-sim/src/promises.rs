@@ -46,6 +46,8 @@ fn worker_and_stream_never_show_an_old_price_without_a_flag() {
                 let of = format!("{scenario:?}, {delivery:?}, {open} open, seed {seed}");
                 assert_eq!(measure.unflagged_stale, 0, "{of}");
                 assert_eq!(measure.unflagged_in_body, 0, "{of}");
+                // Not even by its age alone, whatever the body says.
+                assert!(measure.age_understated_ms_max <= 1, "{of}");
                 assert!(measure.answers > 0, "{of}");
             }
         }
