@@ -57,7 +57,7 @@ impl Answer {
             ("cache-control", config.client_max_age.cache_control().into()),
             ("etag", page.rendered.etag.to_string().into()),
             (CACHE_STATUS, cache_status(page.served, page.waited).into()),
-            (PRICECAST_NOW, stamp(page.origin_now).to_string().into()),
+            (PRICECAST_NOW, stamp(page.origin_now.plus_ms(config.unseen_ms())).to_string().into()),
         ];
         if config.cache_in_front {
             headers.push((CLOUDFLARE_CDN_CACHE_CONTROL, CDN_CACHE_CONTROL.into()));

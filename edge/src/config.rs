@@ -4,6 +4,7 @@
 use std::fmt;
 
 use pricecast_core::cache_policy::EdgePolicy;
+use pricecast_core::poll::UNSEEN_TWO_TIERS_MS;
 use pricecast_wire::headers::{CDN_HOLD_MS, ClientMaxAge};
 use pricecast_wire::{Cors, Problem, ProblemCode};
 
@@ -112,6 +113,15 @@ impl EdgeConfig {
         } else {
             EdgePolicy { hold_ms, ..EdgePolicy::default() }
         }
+    }
+}
+
+impl EdgeConfig {
+    /// How much younger than it is an answer may look to a client; the clock is told ahead by that.
+    /// Workers Cache has two tiers.
+    #[must_use]
+    pub(crate) const fn unseen_ms(&self) -> u64 {
+        if self.cache_in_front { UNSEEN_TWO_TIERS_MS } else { 0 }
     }
 }
 

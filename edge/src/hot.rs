@@ -34,6 +34,7 @@ struct Page {
     stamped: Cell<UnixMillis>,
     /// With an allow-list the answer differs by `Origin`; only the one without it is kept here.
     is_for_any_origin: bool,
+    unseen_ms: u64,
 }
 
 /// The few texts a request is compared with.
@@ -121,6 +122,7 @@ impl Page {
             headers: [ok, not_modified],
             stamped: Cell::default(),
             is_for_any_origin: hot.is_for_any_origin,
+            unseen_ms: hot.unseen_ms,
         })
     }
 
@@ -129,7 +131,7 @@ impl Page {
     }
 
     fn restamp(&self, now: EdgeMillis) {
-        let stamp = stamp(self.copy.origin_now(now));
+        let stamp = stamp(self.copy.origin_now(now).plus_ms(self.unseen_ms));
         if self.stamped.replace(stamp) != stamp {
             for headers in &self.headers {
                 // Setting a header of a plain `Headers` object cannot fail.

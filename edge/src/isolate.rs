@@ -42,6 +42,8 @@ pub(crate) struct Hot {
     pub(crate) answer: Answer,
     /// With an allow-list, answers to requests with an `Origin` differ from this one.
     pub(crate) is_for_any_origin: bool,
+    /// By how much the clock is told ahead in it.
+    pub(crate) unseen_ms: u64,
 }
 
 impl Isolate {
@@ -117,6 +119,7 @@ impl Isolate {
             until: flips_at.map_or(until, |flip| flip.min(until)),
             answer: answer.clone(),
             is_for_any_origin: !varies,
+            unseen_ms: self.config.unseen_ms(),
         });
         (Some(answer.unless_known(asked)), hot)
     }

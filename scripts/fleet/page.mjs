@@ -29,12 +29,6 @@ function bySize({ sizes }, cell) {
   return table(['delivery', ...users.map(whole)], deliveries.map((delivery) => [DELIVERIES[delivery], ...users.map((count) => cell(of(delivery, count)))]));
 }
 
-const understated = ({ rows }) =>
-  Object.keys(DELIVERIES).map((delivery) => {
-    const most = Math.max(...rows.filter((row) => row.delivery === delivery).map((row) => row.age_understated_ms_max));
-    return [DELIVERIES[delivery], whole(most)];
-  });
-
 const normal = ({ rows }) => rows.filter((row) => row.scenario === 'normal-day');
 
 /** The whole page. */
@@ -66,20 +60,17 @@ ${Object.entries(SCENARIOS).map(([name, title]) => `### ${title}\n\n${scenario(r
 
 ## What the model says about deliveries
 
-* **Worker** and **stream** never show an old price without a flag, in any scenario, whatever the phones' clocks say. A client that compared \`confirmedAt\` with its
+* **No delivery** shows an old price without a flag, in any scenario, whatever the phones' clocks say. A client that compared \`confirmedAt\` with its
   own clock, wrong by up to ten minutes, would in the outage show one unflagged for ${percent(dead.unflagged_by_wall_clock_share)} of its screen time.
-* **Behind a shared cache the rule is not enough.** By age it takes prices to be younger than they are by up to:
-
-${table(['delivery', 'ms'], understated(report))}
-
-  With one tier that is the way of the answer from origin to cache, which \`Age\` need not count. With two tiers a copy's time in the upper one may be stated nowhere:
-  \`Age\` is absent on the first hit, and begins anew, or has been rounded down twice. Whether Cloudflare keeps the age from tier to tier is not documented; both
-  readings are here. What would help is that whoever answers a shared cache sends \`Pricecast-Now\` ahead by what the caches may hide:
+* **Behind a shared cache that has its price.** By what the headers tell a price looks younger than it is: with one tier by the way of the answer from origin to cache, which \`Age\` need not count;
+  with two tiers a copy's time in the upper one may be stated nowhere, for \`Age\` is absent on the first hit, and begins anew, or has been rounded down twice. Whether Cloudflare keeps the age from tier to
+  tier is not documented; both readings are here. So whoever answers a shared cache tells \`Pricecast-Now\` ahead: by 500 ms for one tier, by 2,250 ms for two. What more or less of it would do, at a smaller
+  size, on a normal day and in the outage:
 
 ${table(['delivery', 'ahead by ms', 'longest unflagged ms', 'flagged', 'answers per open app and second'], report.ahead.map((row) => [DELIVERIES[row.delivery], whole(row.ahead_ms), whole(row.unflagged_stale_ms_max), percent(row.flagged_share), row.answers_per_open_s.toFixed(2)]))}
 
-  So a CDN without Tiered Cache can be made honest at next to no price in flags; with tiers, under the worse reading, only by flagging prices that need none.
-* **Workers Cache** costs what the Worker costs, for a hit is billed as a request. It saves CPU time, a small part of the bill, and makes prices older or the rule wrong.
+  A CDN without Tiered Cache is honest at next to no price in flags; with tiers only by flagging prices that would need none under the better reading.
+* **Workers Cache** costs what the Worker costs, for a hit is billed as a request. It saves CPU time, a small part of the bill, and flags more.
 * **[CDN](cdn.md)**: no charge per request. While the origin cannot be asked there are errors instead of flagged last known prices: the last known lives in the client. A
   connection that was waiting when packets were lost holds up all who wait with it, for up to 19 s after the origin is back. Without Tiered Cache each data centre
   asks again as soon as an attempt has failed: several attempts a second and data centre, as long as the origin refuses.

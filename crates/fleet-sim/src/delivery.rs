@@ -2,6 +2,7 @@
 
 use crate::cost::PaidDelivery;
 use crate::tiers::AgeAcrossTiers;
+use pricecast_core::poll::{UNSEEN_ONE_TIER_MS, UNSEEN_TWO_TIERS_MS};
 
 /// How prices reach phones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,16 @@ impl Delivery {
             Self::Cdn(AgeAcrossTiers::BeginsAnew) => "cdn-age-anew",
             Self::CdnOneTier => "cdn-one-tier",
             Self::Stream => "stream",
+        }
+    }
+
+    /// By how much `Pricecast-Now` is told ahead, for what caches on the way may hide.
+    #[must_use]
+    pub const fn ahead_ms(self) -> u64 {
+        match self {
+            Self::Worker | Self::Stream => 0,
+            Self::CdnOneTier => UNSEEN_ONE_TIER_MS,
+            Self::WorkersCache(_) | Self::Cdn(_) => UNSEEN_TWO_TIERS_MS,
         }
     }
 

@@ -29,7 +29,8 @@ pub struct Run {
     pub delivery: Delivery,
     /// Apps open at once, on the day's average.
     pub open_apps: u64,
-    /// By how much whoever answers shared caches sends `Pricecast-Now` ahead; 0 as it is built.
+    /// By how much whoever answers shared caches tells `Pricecast-Now` ahead: as it is built,
+    /// [`Delivery::ahead_ms`].
     pub ahead_ms: u64,
 }
 

@@ -22,7 +22,7 @@ const BY_SIZE: [Delivery; 5] = [
     Delivery::CdnOneTier,
     Delivery::Stream,
 ];
-/// Fewer are enough to see what sending `Pricecast-Now` ahead would do behind shared caches …
+/// Fewer are enough to see what telling `Pricecast-Now` ahead does behind shared caches …
 const OPEN_APPS_AHEAD: u64 = 20_000;
 /// … by so much.
 const AHEAD_MS: [u64; 4] = [0, 500, 1_250, 2_250];
@@ -91,7 +91,7 @@ pub struct Size {
     pub usd_per_month: f64,
 }
 
-/// What sending `Pricecast-Now` ahead would do behind shared caches.
+/// What telling `Pricecast-Now` ahead does behind shared caches.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ahead {
     /// How prices reach phones.
@@ -119,7 +119,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// By size.
     pub sizes: Vec<Size>,
-    /// Behind shared caches, what would help.
+    /// Behind shared caches, what telling the clock ahead by more or less would do.
     pub ahead: Vec<Ahead>,
     /// Clocks that disagree within a data centre.
     pub clocks_apart: Vec<ClocksApart>,
@@ -139,12 +139,21 @@ impl Report {
     pub fn new(seed: u64, told: impl Fn(usize) + Sync) -> Result<Self, UsageError> {
         let mut runs = vec![];
         for scenario in Scenario::ALL {
-            let run = |delivery| Run { scenario, delivery, open_apps: OPEN_APPS, ahead_ms: 0 };
+            let run = |delivery: Delivery| Run {
+                scenario,
+                delivery,
+                open_apps: OPEN_APPS,
+                ahead_ms: delivery.ahead_ms(),
+            };
             runs.extend(Delivery::ALL.map(run));
         }
         for open_apps in SIZES {
-            let run =
-                |delivery| Run { scenario: Scenario::NormalDay, delivery, open_apps, ahead_ms: 0 };
+            let run = |delivery: Delivery| Run {
+                scenario: Scenario::NormalDay,
+                delivery,
+                open_apps,
+                ahead_ms: delivery.ahead_ms(),
+            };
             runs.extend(BY_SIZE.map(run));
         }
         let main_runs = runs.len();

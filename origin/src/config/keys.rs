@@ -64,7 +64,11 @@ pub(super) fn read(reader: &mut Reader) -> Config {
             listen: reader.take("http.listen", loopback(8080), listen),
             public: reader.take("http.public", false, Value::boolean),
             delivery: reader.take("http.delivery", Delivery::Worker, |value| {
-                value.one_of(&[("worker", Delivery::Worker), ("cdn", Delivery::Cdn)])
+                value.one_of(&[
+                    ("worker", Delivery::Worker),
+                    ("cdn", Delivery::Cdn),
+                    ("tiered-cdn", Delivery::TieredCdn),
+                ])
             }),
             client_max_age: reader.take("http.client_max_age_s", ClientMaxAge::OneSecond, |v| {
                 Ok(ClientMaxAge::from_seconds(v.integer(0, 2)?).unwrap_or(ClientMaxAge::OneSecond))
@@ -128,8 +132,8 @@ pub(super) fn check_relations(config: &Config, reader: &mut Reader) {
             "is the address of http.listen too; give it its own port, e.g. \"127.0.0.1:9090\"";
         reader.complain("metrics.listen", advice.to_owned());
     }
-    if http.delivery == Delivery::Cdn && http.cors != Cors::Any {
-        let advice = "must be [\"*\"] while http.delivery is \"cdn\": that cache keeps one answer for \
+    if http.delivery != Delivery::Worker && http.cors != Cors::Any {
+        let advice = "must be [\"*\"] unless http.delivery is \"worker\": a zone's cache keeps one answer for \
                       all pages, so only the page it was fetched for could read it";
         reader.complain("http.cors_origins", advice.to_owned());
     }

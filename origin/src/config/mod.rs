@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use pricecast_core::Symbol;
+use pricecast_core::poll::{UNSEEN_ONE_TIER_MS, UNSEEN_TWO_TIERS_MS};
 use pricecast_wire::Cors;
 use pricecast_wire::headers::{CDN_HOLD_MS, ClientMaxAge};
 use reqwest::Url;
@@ -135,7 +136,7 @@ impl HttpConfig {
         let client_ms = self.client_max_age.hold_ms();
         match self.delivery {
             Delivery::Worker => client_ms,
-            Delivery::Cdn => client_ms + CDN_HOLD_MS,
+            Delivery::Cdn | Delivery::TieredCdn => client_ms + CDN_HOLD_MS,
         }
     }
 }
@@ -145,8 +146,22 @@ impl HttpConfig {
 pub enum Delivery {
     /// The Worker, which renders each body anew.
     Worker,
-    /// The cache of a Cloudflare zone, straight from here.
+    /// The cache of a Cloudflare zone, straight from here, each data centre for itself.
     Cdn,
+    /// The same with Tiered Cache: one data centre for many.
+    TieredCdn,
+}
+
+impl Delivery {
+    /// How much younger than it is an answer may look to a client; our clock is told ahead by that.
+    #[must_use]
+    pub const fn unseen_ms(self) -> u64 {
+        match self {
+            Self::Worker => 0,
+            Self::Cdn => UNSEEN_ONE_TIER_MS,
+            Self::TieredCdn => UNSEEN_TWO_TIERS_MS,
+        }
+    }
 }
 
 /// The metrics' own listener.

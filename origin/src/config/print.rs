@@ -26,6 +26,7 @@ pub(super) fn to_toml(config: &Config) -> String {
     let delivery = match http.delivery {
         Delivery::Worker => "worker",
         Delivery::Cdn => "cdn",
+        Delivery::TieredCdn => "tiered-cdn",
     };
     let store = match config.store {
         StoreKind::Memory => "memory",

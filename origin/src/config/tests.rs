@@ -122,10 +122,10 @@ fn each_kind_of_mistake_has_its_advice() {
         ("log.format = \"xml\"", "must be \"text\" or \"json\""),
         ("log.level = \"a=b=c\"", "is no log level"),
         ("http.public = \"yes\"", "must be true or false"),
-        ("http.delivery = \"tunnel\"", "must be \"worker\" or \"cdn\""),
+        ("http.delivery = \"tunnel\"", "must be \"worker\" or \"cdn\" or \"tiered-cdn\""),
         (
             "http = { delivery = \"cdn\", cors_origins = [\"https://app.example\"] }",
-            "must be [\"*\"] while http.delivery is \"cdn\"",
+            "must be [\"*\"] unless http.delivery is \"worker\"",
         ),
         ("http.client_max_age_s = 3", "from 0 to 2"),
         ("http.cors_origins = [\"example.com\"]", "is no origin"),

@@ -94,7 +94,7 @@ impl Site {
     const fn face(&self) -> Face {
         match self.delivery {
             Delivery::Worker => Face::Origin,
-            Delivery::Cdn => Face::OriginOfCdn,
+            Delivery::Cdn | Delivery::TieredCdn => Face::OriginOfCdn,
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn reply(
         }
         reply
     };
-    if delivery == Delivery::Cdn {
+    if delivery != Delivery::Worker {
         reply.headers.insert(CLOUDFLARE_CDN_CACHE_CONTROL, CDN_CACHE_CONTROL);
     }
     reply.headers.insert(header::ETAG, form.etag_header().clone());

@@ -77,7 +77,8 @@ impl Reply {
         reply
     }
 
-    /// Adds what every response carries. `now` is the clock at sending.
+    /// Adds what every response carries. `now` is the clock at sending; it is told
+    /// ahead by what caches on the way may hide.
     pub(super) fn into_response(
         self,
         is_head: bool,
@@ -87,7 +88,7 @@ impl Reply {
     ) -> Response {
         let Self { status, mut headers, body } = self;
         common.add_to(&mut headers);
-        headers.insert(PRICECAST_NOW, HeaderValue::from(now.as_ms()));
+        headers.insert(PRICECAST_NOW, HeaderValue::from(now.plus_ms(common.unseen_ms).as_ms()));
         if cors.varies {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
@@ -110,6 +111,7 @@ impl Reply {
 pub(super) struct CommonHeaders {
     headers: Vec<(HeaderName, HeaderValue)>,
     client_max_age: ClientMaxAge,
+    unseen_ms: u64,
 }
 
 impl CommonHeaders {
@@ -126,7 +128,8 @@ impl CommonHeaders {
         if !config.is_real_market() {
             headers.push((PRICECAST_MARKET, HeaderValue::from_static(wire::MARKET_CUSTOM)));
         }
-        Self { headers, client_max_age: config.http.client_max_age }
+        let http = &config.http;
+        Self { headers, client_max_age: http.client_max_age, unseen_ms: http.delivery.unseen_ms() }
     }
 
     pub(super) const fn client_max_age(&self) -> ClientMaxAge {

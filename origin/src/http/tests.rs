@@ -129,6 +129,17 @@ async fn a_zones_cache_is_told_how_long_it_may_hold_an_answer_and_may_ask_with_a
 }
 
 #[tokio::test]
+async fn the_clock_is_told_ahead_by_what_a_zones_cache_may_hide() {
+    for (delivery, ahead_ms) in [("worker", 0), ("cdn", 500), ("tiered-cdn", 2_250)] {
+        let site = Fixture::with(&format!("http.delivery = \"{delivery}\"")).published();
+        let before_ms = site.clock.now().as_ms();
+        let told_ms: u64 = site.get(PRICES).await.header("pricecast-now").parse().unwrap();
+        let span_ms = before_ms + ahead_ms..=site.clock.now().as_ms() + ahead_ms;
+        assert!(span_ms.contains(&told_ms), "{delivery}: {told_ms} in {span_ms:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_known_tag_is_answered_304_however_it_is_written() {
     let site = Fixture::new().published();
     for (tag, status) in [
