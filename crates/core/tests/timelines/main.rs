@@ -6,5 +6,6 @@ mod lag;
 mod old_answers;
 mod plausibility;
 mod reconnects;
+mod reports;
 mod support;
 mod transitions;
