@@ -232,4 +232,6 @@ async fn serve(State(site): State<Arc<Site>>, mut request: Request) -> Response 
 }
 
 #[cfg(test)]
+mod delivery_tests;
+#[cfg(test)]
 mod tests;

@@ -11,16 +11,16 @@ use super::*;
 use crate::supervise::Task;
 use crate::test_support;
 
-const PRICES: &str = "/api/v1/prices";
+pub(super) const PRICES: &str = "/api/v1/prices";
 
-struct Answer {
-    status: StatusCode,
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
@@ -29,14 +29,14 @@ impl Answer {
     }
 }
 
-struct Fixture {
+pub(super) struct Fixture {
     router: Router,
-    clock: Clock,
+    pub(super) clock: Clock,
     store: Arc<Store>,
 }
 
 impl Fixture {
-    fn with(toml: &str) -> Self {
+    pub(super) fn with(toml: &str) -> Self {
         let file = crate::config::FileText { name: "test", text: toml };
         let config = Config::load(Some(file), []).unwrap();
         let clock = Clock::start();
@@ -51,13 +51,13 @@ impl Fixture {
         Self::with("")
     }
 
-    fn published(self) -> Self {
+    pub(super) fn published(self) -> Self {
         let now = self.clock.now();
         self.store.publish(test_support::snapshot(3, now), now);
         self
     }
 
-    async fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn ask(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -72,7 +72,7 @@ impl Fixture {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    async fn get(&self, uri: &str) -> Answer {
+    pub(super) async fn get(&self, uri: &str) -> Answer {
         self.ask("GET", uri, &[]).await
     }
 }
@@ -107,35 +107,6 @@ async fn the_max_age_and_the_market_follow_the_configuration() {
         assert_eq!(answer.header("cache-control"), value);
         assert_eq!(answer.header("pricecast-market"), "custom");
         assert!(!answer.header("strict-transport-security").is_empty());
-    }
-}
-
-#[tokio::test]
-async fn a_zones_cache_is_told_how_long_it_may_hold_an_answer_and_may_ask_with_any_query() {
-    let site = Fixture::with("http.delivery = \"cdn\"").published();
-    let told = "public, max-age=1, stale-while-revalidate=1, stale-if-error=0";
-    for target in [PRICES.to_owned(), format!("{PRICES}?symbol=BTC")] {
-        let answer = site.get(&target).await;
-        assert_eq!(answer.status, 200, "{target}");
-        assert_eq!(answer.header("cache-control"), "public, max-age=1");
-        assert_eq!(answer.header("cloudflare-cdn-cache-control"), told);
-    }
-    let known = site.ask("GET", PRICES, &[("if-none-match", "*")]).await;
-    assert_eq!(known.status, 304);
-    assert_eq!(known.header("cloudflare-cdn-cache-control"), told);
-    for target in ["/ready", "/nowhere"] {
-        assert_eq!(site.get(target).await.header("cloudflare-cdn-cache-control"), "", "{target}");
-    }
-}
-
-#[tokio::test]
-async fn the_clock_is_told_ahead_by_what_a_zones_cache_may_hide() {
-    for (delivery, ahead_ms) in [("worker", 0), ("cdn", 500), ("tiered-cdn", 2_250)] {
-        let site = Fixture::with(&format!("http.delivery = \"{delivery}\"")).published();
-        let before_ms = site.clock.now().as_ms();
-        let told_ms: u64 = site.get(PRICES).await.header("pricecast-now").parse().unwrap();
-        let span_ms = before_ms + ahead_ms..=site.clock.now().as_ms() + ahead_ms;
-        assert!(span_ms.contains(&told_ms), "{delivery}: {told_ms} in {span_ms:?}");
     }
 }
 
