@@ -142,7 +142,7 @@ export const matrix = [
       'node e2e/faults/incidents.test.mjs > a venue whose data goes on and repeats itself is left for the other',
       'node e2e/faults/incidents.test.mjs > a venue that keeps its connection and tells no news is left for the other',
       'node e2e/faults/incidents.test.mjs > what a backend of the fallback repeats is never published, and is called frozen in time',
-      'rust pricecast-origin exchange::kraken::repeats::tests::an_update_said_again_to_the_letter_is_no_more_than_a_heartbeat',
+      'rust pricecast-origin exchange::kraken::said::tests::an_update_said_again_to_the_letter_is_no_more_than_a_heartbeat',
       'rust pricecast-core::timelines old_answers::a_venue_frozen_as_a_whole_is_left_although_a_new_connection_repeats_it',
       'rust pricecast-core::timelines old_answers::an_old_answer_that_comes_again_is_neither_published_nor_a_proof',
       'rust pricecast-core::timelines confirmation::coinbase_unchanged_in_every_product_for_thirty_seconds_confirms_nothing',
