@@ -44,7 +44,8 @@ export function worker(App) {
     try {
       const once = await runUntilLost(request, env, ctx);
       const response = once ?? (await runUntilLost(request, env, ctx));
-      if (response !== undefined) return response;
+      // A response of the type error is one that could not be made.
+      if (response !== undefined && response.type !== 'error') return response;
     } catch (error) {
       console.error('no answer', error);
     }

@@ -44,12 +44,15 @@ export function watch(url, show) {
   async function poll() {
     const sentAt = performance.now();
     try {
-      const response = await fetch(`${url}/api/v1/prices`, { signal: AbortSignal.timeout(4_000) });
+      const response = await fetch(`${url}/api/v1/prices`, { cache: 'no-store', signal: AbortSignal.timeout(4_000) });
       if (!response.ok) throw new Error(`status ${response.status}`);
       const body = await response.json();
       const age = response.headers.get('age');
+      const pricecastNow = Number(response.headers.get('pricecast-now'));
+      // Without a clock to compare with, a price would look young.
+      if (!(pricecastNow > 0) || !/^\d*$/.test(age ?? '')) throw new Error('no usable Pricecast-Now or Age');
       if (isTaken({ shown: held?.body, offered: body })) {
-        held = { body, sentAt, pricecastNow: Number(response.headers.get('pricecast-now')), ageHeaderS: age === null ? null : Number(age) };
+        held = { body, sentAt, pricecastNow, ageHeaderS: age === null ? null : Number(age) };
       }
     } catch {
       // The last known prices stay on the screen and grow old there, flagged.

@@ -23,7 +23,7 @@ async function serve(t, answer) {
   let asked = 0;
   const server = createServer((_, response) => {
     const { status = 200, now, body } = answer((asked += 1));
-    response.writeHead(status, { 'content-type': 'application/json', 'pricecast-now': String(now) }).end(JSON.stringify(body));
+    response.writeHead(status, { 'content-type': 'application/json', ...(now && { 'pricecast-now': String(now) }) }).end(JSON.stringify(body));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
@@ -44,6 +44,14 @@ test('a price that nobody confirms is flagged on the screen without another answ
   const { ageMs: age, price } = await shown(t, url, ({ isFlagged }) => isFlagged);
   assert.ok(age >= 5_000 && price === 7);
 });
+
+for (const [what, now] of [['no', undefined], ['an odd', 'soon']]) {
+  test(`an answer with ${what} Pricecast-Now is not shown as young`, async (t) => {
+    const url = await serve(t, (n) => (n === 1 ? { now, body: body(1, 7) } : { now: 1_000_100, body: body(2, 8) }));
+    const { price } = await shown(t, url, () => true);
+    assert.equal(price, 8);
+  });
+}
 
 test('an answer older than what is shown is dropped', async (t) => {
   const answers = [body(5, 50), body(4, 40), body(6, 60)];

@@ -64,7 +64,7 @@ pub(crate) struct EdgeConfig {
     pub(crate) client_max_age: ClientMaxAge,
     /// `CORS_ORIGINS`.
     pub(crate) cors: Cors,
-    /// `CACHE_IN_FRONT`: whether Workers Cache or CDN delivery lies in front of the Worker.
+    /// `CACHE_IN_FRONT`: whether Workers Cache lies in front of the Worker.
     pub(crate) cache_in_front: bool,
     /// `HSTS_MAX_AGE_S`: the header's value, where it is to be sent.
     pub(crate) hsts: Option<String>,

@@ -53,6 +53,6 @@ async fn fetch(
     context: Context,
 ) -> Result<web_sys::Response, Infallible> {
     let response = handler::handle(request, &env, &context).await;
-    // The runtime takes it for what it is and answers 500.
+    // The shell takes it for what it is and answers 500.
     Ok(response.unwrap_or_else(|_| web_sys::Response::error()))
 }

@@ -70,7 +70,7 @@ ${Object.entries(SCENARIOS).map(([name, title]) => `### ${title}\n\n${scenario(r
 ${table(['delivery', 'ahead by ms', 'longest unflagged ms', 'flagged', 'answers per open app and second'], report.ahead.map((row) => [DELIVERIES[row.delivery], whole(row.ahead_ms), whole(row.unflagged_stale_ms_max), percent(row.flagged_share), row.answers_per_open_s.toFixed(2)]))}
 
   A CDN without Tiered Cache is honest at next to no price in flags; with tiers only by flagging prices that would need none under the better reading.
-* **Workers Cache** costs what the Worker costs, for a hit is billed as a request. It saves CPU time, a small part of the bill, and flags more.
+* **Workers Cache** costs per request what the Worker costs, for a hit is billed as a request, and saves CPU time, a small part of the bill. Under the rule it costs more than twice as much, for prices look older and are asked for more often.
 * **[CDN](cdn.md)**: no charge per request. While the origin cannot be asked there are errors instead of flagged last known prices: the last known lives in the client. A
   connection that was waiting when packets were lost holds up all who wait with it, for up to 19 s after the origin is back. Without Tiered Cache each data centre
   asks again as soon as an attempt has failed: several attempts a second and data centre, as long as the origin refuses.
@@ -122,7 +122,7 @@ CPU time per answer is 0.07 ms, per message of a stream 0.03 ms (not measured). 
   most 200 in a data centre, living five minutes on average. None of this is published.
 * Apps are open for 15 s and 105 s more on average. One way over the last mile takes 15-120 ms, one time in a hundred 120-900 ms. A client gives up after 3 s.
 * Origin and data centre are 50-300 ms apart, there and back. A \`cache.put\` is seen after 5-40 ms, a look into the cache takes 1-5 ms. The price confirmed longest ago was
-  confirmed 50-250 ms before it was published; publications come every 100 ms.
+  confirmed 100-700 ms before it was published (a busy market; in a quiet one up to 1.6 s); publications come every 100 ms.
 * Shared caches hold for \`max-age=1, stale-while-revalidate=1, stale-if-error=0\`, asking once at a time; a hop between tiers takes 5-60 ms. "Age kept" also means that
   only fresh copies are passed on between tiers, "age anew" that stale ones are too.
 * A stream's client dates every message by the \`Pricecast-Now\` of the first one and its own monotonic clock since it asked: of a later message nobody knows how long it was on

@@ -15,8 +15,9 @@ use crate::scenario::{Reach, Scenario};
 pub(crate) const BEGAN_AT_MS: u64 = 1_763_700_000_000;
 /// It publishes this often: prices move all the time.
 const PUBLISHES_EVERY_MS: u64 = 100;
-/// A live price was confirmed this long before it was published.
-const CONFIRMED_BEFORE_MS: (u64, u64) = (50, 250);
+/// A live price was confirmed this long before it was published: by the last ping that was answered,
+/// one of which leaves every 500 ms, and its way there and back.
+const CONFIRMED_BEFORE_MS: (u64, u64) = (100, 700);
 /// Without a word for this long Kraken is not live, and Coinbase's price is published.
 const SILENCE_DEADLINE_MS: u64 = 3_000;
 /// Live again for this long without a break, Kraken's price is published again.

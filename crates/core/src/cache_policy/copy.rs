@@ -11,6 +11,8 @@ const CLOCK_BEHIND_MAX_MS: u64 = 250;
 /// An origin is left behind when the newest confirmation in its answer is older than this. Where all
 /// hear the exchanges, the last moment of a failover is 3.3 s old: the deadline of 3 s, a beat, and
 /// 200 ms on the way to a follower. A body rendered a second ahead is flagged from 3.9 s on.
+/// (Where Coinbase alone is live and asked every 3 s, origins that are well look left behind for a moment of
+/// each interval: another one is asked then, which costs a fetch.)
 const LEFT_BEHIND_AFTER_MS: u64 = 3_500;
 
 /// The edge's own clock, in epoch milliseconds. Never compared with a stamp of the origin.
