@@ -18,7 +18,8 @@ const PUBLISHES_EVERY_MS: u64 = 100;
 /// A live price was confirmed this long before it was published: by the last ping that was answered,
 /// one of which leaves every 500 ms, and its way there and back.
 const CONFIRMED_BEFORE_MS: (u64, u64) = (100, 700);
-/// Without a word for this long Kraken is not live, and Coinbase's price is published.
+/// Without a word for this long Kraken is not live, and Coinbase's price is published. (The origin counts
+/// from the last confirmation: this errs towards older, by the lag.)
 const SILENCE_DEADLINE_MS: u64 = 3_000;
 /// Live again for this long without a break, Kraken's price is published again.
 const HOLD_DOWN_MS: u64 = 10_000;
@@ -122,8 +123,8 @@ mod tests {
     fn a_live_price_is_at_most_the_lag_and_one_publication_old() {
         let origin = Origin::new(Scenario::NormalDay, 1);
         let ages = (1_000..30_000).map(|at_ms| age_ms(&origin, at_ms));
-        assert!(ages.clone().all(|age_ms| (50..350).contains(&age_ms)));
-        assert!(ages.max() > Some(250));
+        assert!(ages.clone().all(|age_ms| (100..800).contains(&age_ms)));
+        assert!(ages.max() > Some(700));
     }
 
     #[test]
@@ -131,10 +132,10 @@ mod tests {
         let origin = Origin::new(Scenario::KrakenSilent, 1);
         let (from, until) = Scenario::KrakenSilent.silence_ms().unwrap();
         let oldest = (from..until).map(|at_ms| age_ms(&origin, at_ms)).max().unwrap();
-        assert!((3_000..=3_300).contains(&oldest), "{oldest}");
+        assert!((3_000..=3_800).contains(&oldest), "{oldest}");
         let later = (from + 4_000..until + HOLD_DOWN_MS).map(|at_ms| age_ms(&origin, at_ms));
         assert!(later.clone().max() > Some(1_000) && later.max() < Some(1_350));
-        assert!(age_ms(&origin, until + HOLD_DOWN_MS + 200) < 350);
+        assert!(age_ms(&origin, until + HOLD_DOWN_MS + 200) < 800);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Usage {
                 _ => 2.5,
             },
             session_minutes: 2.0,
-            // Measured in workerd, for an answer from isolate memory: bench/RESULTS.md.
+            // Of the order that is measured in workerd for an answer from memory, 0.06 to 0.1: bench/RESULTS.md.
             cpu_ms_per_request: 0.07,
             // Not measured: a message is a write of a body that is there already.
             cpu_ms_per_message: 0.03,
