@@ -102,7 +102,10 @@ fn the_few_who_are_watched_stand_for_all() {
                 );
             }
             let [of_few, of_all] = [&few, &all].map(Measure::fetches_per_s);
-            assert!((of_few / of_all - 1.0).abs() <= 0.04, "{of}: {of_few} and {of_all} fetches/s");
+            // Those who are not simulated one by one do not drift into step with the refreshes, and so
+            // have the origin asked up to a tenth more often: never less.
+            let ratio = of_few / of_all;
+            assert!((0.96..=1.12).contains(&ratio), "{of}: {of_few} and {of_all} fetches/s");
             let [of_few, of_all] = [&few, &all].map(|m| m.asked);
             assert!(
                 of_few.abs_diff(of_all) * 100 <= of_all * 4,
