@@ -5,7 +5,7 @@ use std::fmt;
 
 use pricecast_core::cache_policy::EdgePolicy;
 use pricecast_core::poll::UNSEEN_TWO_TIERS_MS;
-use pricecast_wire::headers::{CDN_HOLD_MS, ClientMaxAge};
+use pricecast_wire::headers::ClientMaxAge;
 use pricecast_wire::{Cors, Problem, ProblemCode};
 
 /// Most origins an edge may be given.
@@ -109,7 +109,7 @@ impl EdgeConfig {
     pub(crate) fn policy(&self) -> EdgePolicy {
         let hold_ms = self.client_max_age.hold_ms();
         if self.cache_in_front {
-            EdgePolicy { soft_ms: 300, hard_ms: 500, hold_ms: hold_ms + CDN_HOLD_MS }
+            EdgePolicy::behind_a_cache(hold_ms)
         } else {
             EdgePolicy { hold_ms, ..EdgePolicy::default() }
         }

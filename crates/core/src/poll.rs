@@ -1,6 +1,7 @@
 //! The client's side of freshness: when to poll next, how old a price is, what to drop. Kept
 //! here so that what is published for clients is what the simulator proves.
 
+use crate::cache_policy::CDN_HOLD_MS;
 use crate::snapshot::{FRESH_FOR_MS, Version};
 use crate::time::UnixMillis;
 
@@ -16,9 +17,9 @@ const AGE_HEADER_ROUNDING_MS: u64 = 1_000;
 /// How much younger than it is an answer may look, by all that it says, that came through a shared cache
 /// of one tier: its way from here to that cache, which no header counts.
 pub const UNSEEN_ONE_TIER_MS: u64 = 500;
-/// The same with two tiers: beside it the two seconds for which the upper one may hold an answer, since
-/// whether Cloudflare's lower tier counts them in `Age` is not documented.
-pub const UNSEEN_TWO_TIERS_MS: u64 = 2_250;
+/// The same with two tiers: a shorter way, and all the time for which the upper one may hold an answer, since
+/// whether Cloudflare's lower tier counts it in `Age` is not documented.
+pub const UNSEEN_TWO_TIERS_MS: u64 = CDN_HOLD_MS + 250;
 
 /// Pause before the next poll, when the oldest price shown has `age_ms`:
 /// `clamp(4.3 s − age, 1 s, 4 s)`, give or take a tenth. `jitter` is uniform in `[0, 1)`.

@@ -1,5 +1,6 @@
 //! Everything that is left to chance, from one seed.
 
+use pricecast_core::cache_policy::mix;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -64,14 +65,6 @@ impl Chance {
         let floor = value.max(0.0).floor();
         floor as u64 + u64::from(self.jitter() < value - floor)
     }
-}
-
-/// The finaliser of SplitMix64.
-pub(crate) const fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::chance::{Chance, mix};
+use pricecast_core::cache_policy::mix;
+
+use crate::chance::Chance;
 use crate::delivery::Delivery;
 use crate::measure::Measure;
 use crate::origin::Origin;
@@ -32,6 +34,14 @@ pub struct Run {
     /// By how much whoever answers shared caches tells `Pricecast-Now` ahead: as it is built,
     /// [`Delivery::ahead_ms`].
     pub ahead_ms: u64,
+}
+
+impl Run {
+    /// A delivery as it is built.
+    #[must_use]
+    pub const fn as_built(scenario: Scenario, delivery: Delivery, open_apps: u64) -> Self {
+        Self { scenario, delivery, open_apps, ahead_ms: delivery.ahead_ms() }
+    }
 }
 
 /// What came of a run.

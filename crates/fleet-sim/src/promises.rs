@@ -1,7 +1,8 @@
 //! What the fleet shows at small sizes: the promises, and that the few who are watched stand for
 //! the many.
 
-use crate::chance::mix;
+use pricecast_core::cache_policy::mix;
+
 use crate::delivery::Delivery;
 use crate::fleet::{Run, WATCHED_MAX, simulate_all};
 use crate::measure::Measure;
@@ -117,14 +118,8 @@ fn the_few_who_are_watched_stand_for_all() {
 
 #[test]
 fn the_same_seed_gives_the_same_figures_and_another_one_others() {
-    let runs: Vec<_> = Delivery::ALL
-        .map(|delivery| Run {
-            scenario: Scenario::Deploy,
-            delivery,
-            open_apps: 2_000,
-            ahead_ms: delivery.ahead_ms(),
-        })
-        .to_vec();
+    let runs: Vec<_> =
+        Delivery::ALL.map(|delivery| Run::as_built(Scenario::Deploy, delivery, 2_000)).to_vec();
     let measures = |seed| -> Vec<Measure> {
         simulate_all(&runs, seed, |_| ()).into_iter().map(|figures| figures.measure).collect()
     };

@@ -139,21 +139,10 @@ impl Report {
     pub fn new(seed: u64, told: impl Fn(usize) + Sync) -> Result<Self, UsageError> {
         let mut runs = vec![];
         for scenario in Scenario::ALL {
-            let run = |delivery: Delivery| Run {
-                scenario,
-                delivery,
-                open_apps: OPEN_APPS,
-                ahead_ms: delivery.ahead_ms(),
-            };
-            runs.extend(Delivery::ALL.map(run));
+            runs.extend(Delivery::ALL.map(|delivery| Run::as_built(scenario, delivery, OPEN_APPS)));
         }
         for open_apps in SIZES {
-            let run = |delivery: Delivery| Run {
-                scenario: Scenario::NormalDay,
-                delivery,
-                open_apps,
-                ahead_ms: delivery.ahead_ms(),
-            };
+            let run = |delivery| Run::as_built(Scenario::NormalDay, delivery, open_apps);
             runs.extend(BY_SIZE.map(run));
         }
         let main_runs = runs.len();

@@ -1,7 +1,7 @@
 //! One simulation: data centres that share anything, and the phones that ask there.
 
 use pricecast_core::FRESH_FOR_MS;
-use pricecast_core::cache_policy::EdgePolicy;
+use pricecast_core::cache_policy::{CDN_HOLD_MS, EdgePolicy};
 
 use crate::centre::{Beat, Centre, CentreSetting, Effect};
 use crate::chance::Chance;
@@ -11,7 +11,7 @@ use crate::measure::{Measure, WEIGHT_ONE};
 use crate::origin::Origin;
 use crate::scenario::{CROWD_COMES_WITHIN_MS, CROWD_FACTOR, Scenario, TROUBLE_AT_MS, WARM_UP_MS};
 use crate::stream::{Streams, TIMER_MS};
-use crate::tiers::{AgeAcrossTiers, Backend, CdnOrigin, HOLD_MS, Tiers};
+use crate::tiers::{AgeAcrossTiers, Backend, CdnOrigin, Tiers};
 use crate::world::{Event, World};
 
 /// A client that follows the rule asks about this often, its round trip included.
@@ -26,9 +26,6 @@ const ISOLATES_MAX: u64 = 200;
 const ISOLATES_BEHIND_CACHES: usize = 5;
 /// What a client itself may hold a body for (`Cache-Control: max-age=1`).
 const CLIENT_HOLD_MS: u64 = 1_000;
-/// The policy behind shared caches: their ages add to its own.
-const BEHIND_CACHES: EdgePolicy =
-    EdgePolicy { soft_ms: 300, hard_ms: 500, hold_ms: CLIENT_HOLD_MS + HOLD_MS };
 
 /// What is simulated in one go.
 #[derive(Clone, Debug)]
@@ -127,7 +124,8 @@ impl Plan {
             }
             Delivery::WorkersCache(reading) => {
                 let isolates = u64::try_from(ISOLATES_BEHIND_CACHES).unwrap_or(1);
-                let centre = self.centre(world, BEHIND_CACHES, isolates, None);
+                let centre =
+                    self.centre(world, EdgePolicy::behind_a_cache(CLIENT_HOLD_MS), isolates, None);
                 Face::Tiers(
                     self.tiers(world, Tiers::new(reading, Backend::Worker(Box::new(centre)))),
                 )
@@ -152,7 +150,7 @@ impl Plan {
     }
 
     fn cdn(&self, world: &mut World<'_>, reading: AgeAcrossTiers, has_upper: bool) -> Tiers {
-        let hold_ms = CLIENT_HOLD_MS + HOLD_MS;
+        let hold_ms = CLIENT_HOLD_MS + CDN_HOLD_MS;
         let from = CdnOrigin { hold_ms, ahead_ms: self.ahead_ms };
         let backend = Backend::Origin { from, has_upper };
         self.tiers(world, Tiers::new(reading, backend))

@@ -5,6 +5,8 @@
 //! are documented nowhere, so each reading of them is modelled: whether a copy keeps its age when a
 //! cache passes it on to the next, and whether a cache gives the next one a copy that is past it.
 
+use pricecast_core::cache_policy::CDN_HOLD_MS;
+
 use crate::centre::{Centre, Effect};
 use crate::crowd::Crowd;
 use crate::origin::{clock, confirmed_ms};
@@ -13,8 +15,6 @@ use crate::world::{Ask, Event, Outcome, Reply, World};
 
 /// `max-age`, of each cache.
 const FRESH_MS: u64 = 1_000;
-/// `max-age` and `stale-while-revalidate` together. Bodies are rendered for as much later.
-pub(crate) const HOLD_MS: u64 = 2_000;
 /// From a data centre to the cache behind it, one way.
 const HOP_MS: (u64, u64) = (5, 60);
 /// From the last cache to the origin and back.
@@ -73,7 +73,7 @@ impl<W> Node<W> {
     fn standing(&self, now: u64) -> Standing {
         match self.entry.map(|entry| now - entry.born_ms) {
             Some(age_ms) if age_ms < FRESH_MS => Standing::Fresh,
-            Some(age_ms) if age_ms < HOLD_MS => Standing::Updating,
+            Some(age_ms) if age_ms < CDN_HOLD_MS => Standing::Updating,
             _ => Standing::Expired,
         }
     }

@@ -21,10 +21,8 @@ pub const SERVER_TIMING: &str = "server-timing";
 /// Speaks to Cloudflare's cache in front of the Worker or the origin only; stripped before the client.
 pub const CLOUDFLARE_CDN_CACHE_CONTROL: &str = "cloudflare-cdn-cache-control";
 /// Its value where such a cache is on. `stale-if-error=0`: without it Cloudflare serves stale on
-/// error for ever.
+/// error for ever. The sum of the other two is [`pricecast_core::cache_policy::CDN_HOLD_MS`].
 pub const CDN_CACHE_CONTROL: &str = "public, max-age=1, stale-while-revalidate=1, stale-if-error=0";
-/// How long that cache may hold a body: its max-age plus its stale-while-revalidate.
-pub const CDN_HOLD_MS: u64 = 2_000;
 
 /// Of bodies with data and of the OpenAPI document.
 pub const JSON: &str = "application/json; charset=utf-8";

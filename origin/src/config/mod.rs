@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use pricecast_core::Symbol;
+use pricecast_core::cache_policy::CDN_HOLD_MS;
 use pricecast_core::poll::{UNSEEN_ONE_TIER_MS, UNSEEN_TWO_TIERS_MS};
 use pricecast_wire::Cors;
-use pricecast_wire::headers::{CDN_HOLD_MS, ClientMaxAge};
+use pricecast_wire::headers::ClientMaxAge;
 use reqwest::Url;
 
 pub use reader::{ConfigError, Problem};

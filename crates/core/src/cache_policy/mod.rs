@@ -19,7 +19,11 @@ mod turn;
 pub use copy::{CopyMeta, EdgeMillis};
 pub use decision::{Decision, Served};
 pub use isolate::{Attempt, EdgeCache, Flight, NextStep, Settled, WAIT_MAX_MS};
-pub use turn::Turn;
+pub use turn::{Turn, mix};
+
+/// How long a shared cache in front may hold a body: what it is told as max-age and as
+/// stale-while-revalidate.
+pub const CDN_HOLD_MS: u64 = 2_000;
 
 /// What the operator may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,5 +39,14 @@ pub struct EdgePolicy {
 impl Default for EdgePolicy {
     fn default() -> Self {
         Self { soft_ms: 1_000, hard_ms: 2_000, hold_ms: 1_000 }
+    }
+}
+
+impl EdgePolicy {
+    /// Behind a shared cache ages add up, so the edge holds copies for less. `client_hold_ms` is how
+    /// long a client's own cache may hold a body.
+    #[must_use]
+    pub const fn behind_a_cache(client_hold_ms: u64) -> Self {
+        Self { soft_ms: 300, hard_ms: 500, hold_ms: client_hold_ms + CDN_HOLD_MS }
     }
 }

@@ -99,7 +99,8 @@ pub(super) fn share_of(whole: u64, jitter: f64) -> u64 {
 }
 
 /// The finaliser of SplitMix64: spreads neighbouring numbers evenly.
-const fn mix(seed: u64) -> u64 {
+#[must_use]
+pub const fn mix(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
