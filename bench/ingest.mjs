@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { root } from '../e2e/harness/paths.mjs';
+import { root } from '../scripts/places.mjs';
 
 /** `{serde_json, decode, ingest, …}`: frames per second of one core. */
 export async function measureIngest({ tell }) {

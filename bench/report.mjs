@@ -2,8 +2,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { root } from '../e2e/harness/paths.mjs';
 import { draw } from '../scripts/chart.mjs';
+import { root } from '../scripts/places.mjs';
 import { ratios, spread } from './rounds.mjs';
 
 const TITLES = {

@@ -4,8 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { edgeFile, freshFolder, root, target } from '../e2e/harness/paths.mjs';
+import { edgeFile, freshFolder } from '../e2e/harness/paths.mjs';
 import { Program } from '../e2e/harness/process.mjs';
+import { root, target } from '../scripts/places.mjs';
 import { pinned } from './machine.mjs';
 
 const peer = (name) => readFileSync(path.join(root, 'bench/peers', name), 'utf8');

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { root } from '../../scripts/places.mjs';
 import { ended, isAllFrom, isFallback, isFrozen, isLive, isQuiet, of, startPath } from '../harness/path.mjs';
-import { root } from '../harness/paths.mjs';
 import { lasts } from '../harness/until.mjs';
 
 const SCENARIOS = path.join(root, 'crates/market-sim/scenarios');

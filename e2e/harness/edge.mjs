@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { Miniflare } from 'miniflare';
+import { root } from '../../scripts/places.mjs';
 import { cleanup } from './cleanup.mjs';
 import { json, request } from './http.mjs';
-import { edgeFile, freshFolder, root } from './paths.mjs';
+import { edgeFile, freshFolder } from './paths.mjs';
 
 export const PRICES = '/api/v1/prices';
 

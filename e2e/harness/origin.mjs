@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { root } from '../../scripts/places.mjs';
 import { cleanup } from './cleanup.mjs';
 import { json, request } from './http.mjs';
-import { binary, freshFolder, root } from './paths.mjs';
+import { binary, freshFolder } from './paths.mjs';
 import { Program } from './process.mjs';
 import { until } from './until.mjs';
 import { usageOf } from './usage.mjs';

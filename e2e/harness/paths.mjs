@@ -3,13 +3,8 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { root, target } from '../../scripts/places.mjs';
 import { cleanup } from './cleanup.mjs';
-
-export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-
-/** Where cargo builds. */
-export const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
 
 /** A program as `make run` builds it. */
 export function binary(name) {

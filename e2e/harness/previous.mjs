@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { target } from './paths.mjs';
+import { target } from '../../scripts/places.mjs';
 
 const folder = path.join(target, 'previous');
 

@@ -3,10 +3,11 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { root } from '../../scripts/places.mjs';
 import { Child } from '../../scripts/run/child.mjs';
 import { guard } from '../../scripts/run/guard.mjs';
 import { cleanup } from './cleanup.mjs';
-import { freshFolder, root } from './paths.mjs';
+import { freshFolder } from './paths.mjs';
 import { until } from './until.mjs';
 
 const START_LIMIT_MS = 20_000;

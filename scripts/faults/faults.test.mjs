@@ -4,14 +4,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root } from '../places.mjs';
 import { stepsFor } from './build.mjs';
 import { page, rowLine, testsLine } from './document.mjs';
 import { judgeAll, judgeRow, shortfalls, tierOf } from './judge.mjs';
 import { matrix } from './matrix.mjs';
 import { parseName, readFigures, readJunit, readNodeReport } from './tests.mjs';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const ROW = { row: 1, group: 'Network', fault: 'a fault', expected: 'no harm', tests: ['rust a one', 'node e2e/b.test.mjs > two'] };
 const passed = (name, figures = {}) => [name, { name, outcome: 'passed', figures, durationMs: 1 }];
 const judged = (...tests) => judgeRow(ROW, new Map(tests));

@@ -31,32 +31,21 @@ export function ages({ rows }) {
 const users = { field: 'users', type: 'quantitative', scale: { type: 'log' }, axis: { format: '~s', grid: false, values: [1e3, 1e4, 1e5, 1e6, 5e6] } };
 const color = { field: 'delivery', type: 'nominal', sort: order, title: null, legend: { labelLimit: 300 } };
 
-/** Origin requests a second against apps open at once. */
-export function load({ sizes }) {
+/** A line for each delivery against the number of users, both scales logarithmic. */
+function byUsers({ sizes }, title, y) {
   return {
     data: { values: sizes.map(named) },
     width: 520,
     height: 260,
     mark: { type: 'line', point: true },
-    encoding: {
-      x: { ...users, title: 'apps open at once' },
-      y: { field: 'origin_rps_mean', type: 'quantitative', title: 'origin requests per second', scale: { type: 'log' }, axis: { values: [0.1, 1, 10, 100, 1000] } },
-      color,
-    },
+    encoding: { x: { ...users, title }, y: { type: 'quantitative', scale: { type: 'log' }, ...y }, color },
   };
 }
 
+/** Origin requests a second against apps open at once. */
+export const load = (report) =>
+  byUsers(report, 'apps open at once', { field: 'origin_rps_mean', title: 'origin requests per second', axis: { values: [0.1, 1, 10, 100, 1000] } });
+
 /** Dollars a month against users. */
-export function costs({ sizes }) {
-  return {
-    data: { values: sizes.map(named) },
-    width: 520,
-    height: 260,
-    mark: { type: 'line', point: true },
-    encoding: {
-      x: { ...users, title: 'users, each with the app open five minutes a day' },
-      y: { field: 'usd_per_month', type: 'quantitative', title: 'US dollars a month', scale: { type: 'log' }, axis: { format: '~s', values: [1, 10, 100, 1e3, 1e4] } },
-      color,
-    },
-  };
-}
+export const costs = (report) =>
+  byUsers(report, 'users, each with the app open five minutes a day', { field: 'usd_per_month', title: 'US dollars a month', axis: { format: '~s', values: [1, 10, 100, 1e3, 1e4] } });
