@@ -3,42 +3,38 @@
 
 import { cleanup } from '../e2e/harness/cleanup.mjs';
 import { request } from '../e2e/harness/http.mjs';
+import { pause } from '../e2e/harness/until.mjs';
 import { startCache, startSlow } from './helpers.mjs';
-import { cpuPerRequestUs } from './load.mjs';
 import { cpuUs } from './machine.mjs';
 import { inRounds, median } from './rounds.mjs';
-import { constantModules, givenHeaders, pricecastModules, startNginx, startVarnish, startWorker, swrModules } from './servers.mjs';
-import { PRICES, firstAnswer, stage, startFeed, warm } from './stage.mjs';
+import { constantWorker, pricecastModules, startNginx, startVarnish, startWorker, swrModules } from './servers.mjs';
+import { PRICES, costInRounds, firstAnswer, stage, startFeed } from './stage.mjs';
 
 /** Under the deadline of a fetch, and so near the soft age that a copy is hardly ever young. */
 const SLOW_MS = 800;
 const LOOKS = 200;
+const LOOK_EVERY_MS = 20;
 const TRICKLE_MS = 200;
 
 const worker = (t, name, vars) => startWorker(t, { name, modules: pricecastModules(), vars });
 
 /** `{us: {name: [per round]}, revalidating: share}` */
-export function measureEdge({ rounds, seconds, tell }) {
+export function measureEdge(how) {
   return stage(async (t) => {
     const { origin } = await startFeed(t);
     const edge = await worker(t, 'edge', { ORIGIN_URLS: origin.url });
     const slow = await worker(t, 'edge-slow', { ORIGIN_URLS: (await startSlow(t, origin, SLOW_MS)).url });
     const answer = await firstAnswer(edge.url + PRICES);
-    const given = { headers: givenHeaders(answer), body: answer.body };
-    const constant = await startWorker(t, {
-      name: 'constant',
-      modules: constantModules(),
-      vars: { BODY: given.body, HEADERS: { kind: 'json', json: JSON.stringify(given.headers) } },
-    });
+    const constant = await startWorker(t, constantWorker(answer));
     const swr = await startWorker(t, { name: 'swr', modules: swrModules(), vars: { ORIGIN: origin.url }, cache: await startCache(t) });
     const nginx = await startNginx(t, origin, answer);
     const varnish = await startVarnish(t, origin);
-    for (const { name } of [!nginx && { name: 'nginx' }, !varnish && { name: 'varnish' }].filter(Boolean)) tell(`${name} is not installed (scripts/setup bench): left out`);
+    for (const { name } of [!nginx && { name: 'nginx' }, !varnish && { name: 'varnish' }].filter(Boolean)) how.tell(`${name} is not installed (scripts/setup bench): left out`);
 
     const cases = [
       { name: 'constant', server: constant, path: '/' },
       { name: 'hit', server: edge },
-      { name: 'not_modified', server: edge, headers: { 'if-none-match': '*' } },
+      { name: 'not_modified', server: edge, polls: true },
       { name: 'revalidating', server: slow },
       { name: 'swr', server: swr },
       nginx && { name: 'nginx_cache', server: { ...nginx, url: nginx.cacheUrl } },
@@ -47,14 +43,9 @@ export function measureEdge({ rounds, seconds, tell }) {
     // Between its rounds it would go cold, and be measured waiting.
     const trickle = setInterval(() => request(slow.url + PRICES).catch(() => {}), TRICKLE_MS);
     cleanup(t, () => clearInterval(trickle));
-    await warm(cases, cpuPerRequestUs);
-
+    const us = await costInRounds(cases, how);
     const revalidating = await shareRevalidating(slow.url + PRICES);
-    tell(`${(revalidating * 100).toFixed(0)} % of the answers called "revalidating" are`);
-    const us = await inRounds(cases, rounds, {
-      measure: (each) => cpuPerRequestUs(each, seconds),
-      tell: (round, us) => tell(`round ${round} of ${rounds}: ${cases.map(({ name }) => `${name} ${us[name].at(-1).toFixed(1)}`).join(', ')} µs`),
-    });
+    how.tell(`${(revalidating * 100).toFixed(0)} % of the answers called "revalidating" are`);
     return { us, revalidating };
   });
 }
@@ -64,7 +55,7 @@ async function shareRevalidating(url) {
   for (let look = 0; look < LOOKS; look++) {
     const { headers } = await request(url);
     if (headers['cache-status'].includes('revalidating')) found += 1;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(LOOK_EVERY_MS);
   }
   return found / LOOKS;
 }
@@ -73,9 +64,8 @@ async function shareRevalidating(url) {
 export function measureStart({ rounds, tell }) {
   return stage(async (t) => {
     const { origin } = await startFeed(t);
-    const { headers, body } = await firstAnswer(origin.url + PRICES);
     const ways = [
-      { name: 'constant', modules: constantModules(), vars: { BODY: body, HEADERS: { kind: 'json', json: JSON.stringify(givenHeaders({ headers })) } } },
+      constantWorker(await firstAnswer(origin.url + PRICES)),
       { name: 'edge', modules: pricecastModules(), vars: { ORIGIN_URLS: origin.url } },
     ];
     const us = await inRounds(ways, rounds, {

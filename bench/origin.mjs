@@ -4,17 +4,15 @@
 import { request } from '../e2e/harness/http.mjs';
 import { pause } from '../e2e/harness/until.mjs';
 import { usageOf } from '../e2e/harness/usage.mjs';
-import { cpuPerRequestUs } from './load.mjs';
 import { cpuUs } from './machine.mjs';
-import { inRounds } from './rounds.mjs';
 import { startBareAxum, startNginx } from './servers.mjs';
-import { PRICES, firstAnswer, stage, startFeed, warm } from './stage.mjs';
+import { PRICES, costInRounds, firstAnswer, stage, startFeed } from './stage.mjs';
 
 const UPDATE_HZ = 1000;
 const ASKED_HZ = 10;
 const RUNNING_MS = 15_000;
 
-export function measureOrigin({ rounds, seconds, tell }) {
+export function measureOrigin(how) {
   return stage(async (t) => {
     const { origin } = await startFeed(t);
     const answer = await firstAnswer(origin.url + PRICES);
@@ -25,12 +23,7 @@ export function measureOrigin({ rounds, seconds, tell }) {
       { name: 'axum', url: axum.url, pid: axum.pid },
       nginx && { name: 'nginx', url: nginx.constantUrl, pid: nginx.pid },
     ].filter(Boolean);
-    await warm(cases, cpuPerRequestUs);
-    const us = await inRounds(cases, rounds, {
-      measure: (each) => cpuPerRequestUs(each, seconds),
-      tell: (round, us) => tell(`round ${round} of ${rounds}: ${cases.map(({ name }) => `${name} ${us[name].at(-1).toFixed(1)}`).join(', ')} µs`),
-    });
-    return { us };
+    return { us: await costInRounds(cases, how) };
   });
 }
 

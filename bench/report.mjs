@@ -77,7 +77,7 @@ ${rows(edge.us, 'constant').join('\n')}
 ![CPU time per answer](results.svg)
 
 All Workers give the same body (${size.wasmBytes ? '5 prices' : ''}) and the same headers. *Hit* is an answer from the isolate's memory, one fetch a second from the origin included. *304* answers
-\`If-None-Match: *\`. *Revalidating*: the origin takes 0.8 s, so that ${figure(edge.revalidating * 100, 0)} % of the answers are given while a fetch is under way. The Worker that does
+who asks with the tag of the last answer, as a poll does. *Revalidating*: the origin takes 0.8 s, so that ${figure(edge.revalidating * 100, 0)} % of the answers are given while a fetch is under way. The Worker that does
 stale-while-revalidate by hand has its cache in another process, whose CPU time is not counted; the Cache API of production is another thing than this one. nginx and Varnish
 keep a copy for one second and fetch behind it; they know nothing of what a price's age is.`);
   }

@@ -17,7 +17,7 @@ const SBIN = { PATH: `${process.env.PATH}:/usr/sbin` };
 
 /** Headers of an answer, but for those that each server makes for itself. */
 const ITS_OWN = ['content-length', 'date', 'connection', 'keep-alive', 'transfer-encoding', 'server'];
-export const givenHeaders = ({ headers }) => Object.fromEntries(Object.entries(headers).filter(([name]) => !ITS_OWN.includes(name)));
+const givenHeaders = ({ headers }) => Object.fromEntries(Object.entries(headers).filter(([name]) => !ITS_OWN.includes(name)));
 
 const isInstalled = (name) => spawnSync('sh', ['-c', `command -v ${name}`], { env: { ...process.env, ...SBIN } }).status === 0;
 
@@ -34,7 +34,12 @@ export const pricecastModules = () => [
   { name: 'build/index.js', esModule: readFileSync(edgeFile('build/index.js')) },
   { name: 'build/index_bg.wasm', wasm: readFileSync(edgeFile('build/index_bg.wasm')) },
 ];
-export const constantModules = () => [{ name: 'constant.mjs', esModule: peer('constant.mjs') }];
+/** A Worker that gives `answer`, always. */
+export const constantWorker = (answer) => ({
+  name: 'constant',
+  modules: [{ name: 'constant.mjs', esModule: peer('constant.mjs') }],
+  vars: { BODY: answer.body, HEADERS: { kind: 'json', json: JSON.stringify(givenHeaders(answer)) } },
+});
 export const swrModules = () => [{ name: 'swr.mjs', esModule: peer('swr.mjs') }];
 
 /** Starts a Worker in workerd itself: wrangler's and Miniflare's proxies would be measured with it. */

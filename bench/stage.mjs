@@ -5,7 +5,9 @@ import { startOrigin } from '../e2e/harness/origin.mjs';
 import { request } from '../e2e/harness/http.mjs';
 import { binary } from '../e2e/harness/paths.mjs';
 import { until } from '../e2e/harness/until.mjs';
+import { cpuPerRequestUs } from './load.mjs';
 import { pinned } from './machine.mjs';
+import { inRounds } from './rounds.mjs';
 
 export const PRICES = '/api/v1/prices';
 const WARM_UP_S = 1;
@@ -34,9 +36,11 @@ export async function firstAnswer(url) {
   });
 }
 
-/** The cases of servers that are here, each asked for a while so that it is warm. */
-export async function warm(cases, measure) {
-  const present = cases.filter(Boolean);
-  for (const each of present) await measure(each, WARM_UP_S);
-  return present;
+/** CPU time of an answer of each of `cases`, warm, in rounds: microseconds by name, one number per round. */
+export async function costInRounds(cases, { rounds, seconds, tell }) {
+  for (const each of cases) await cpuPerRequestUs(each, WARM_UP_S);
+  return inRounds(cases, rounds, {
+    measure: (each) => cpuPerRequestUs(each, seconds),
+    tell: (round, us) => tell(`round ${round} of ${rounds}: ${cases.map(({ name }) => `${name} ${us[name].at(-1).toFixed(1)}`).join(', ')} µs`),
+  });
 }
