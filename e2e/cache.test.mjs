@@ -54,6 +54,17 @@ test('past its soft age a copy is still served at once, while one fetch brings t
   assert.equal(stub.fetches, 2);
 });
 
+test('what a refresh brings is answered at once, though the copy before it could be given for longer', async (t) => {
+  const stub = await startStub(t, behaviour.prices({ delayMs: 100 }));
+  const edge = await startEdge(t, { origins: [stub] });
+  // Each second is another chance: only a machine that stands still can miss them all.
+  await until('a publication while the one before it is not beyond its hard age', 15_000, async () => {
+    const answer = await edge.ask();
+    const before = stub.requests[json(answer).seq - 2];
+    return before && answer.receivedAt < before.at + HARD_MS - 250;
+  });
+});
+
 test('beyond its hard age everybody waits for one fetch', async (t) => {
   const stub = await startStub(t);
   const edge = await startEdge(t, { origins: [stub] });
