@@ -5,7 +5,7 @@ use std::fmt;
 
 use pricecast_core::cache_policy::EdgePolicy;
 use pricecast_core::poll::UNSEEN_TWO_TIERS_MS;
-use pricecast_wire::headers::ClientMaxAge;
+use pricecast_wire::headers::{ClientMaxAge, SECRET_LEN_MIN};
 use pricecast_wire::{Cors, Problem, ProblemCode};
 
 /// Most origins an edge may be given.
@@ -153,9 +153,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     fn secret(&mut self) -> Option<Secret> {
         let secret = (self.lookup)(ORIGIN_SECRET)?;
         // What a header value can carry unchanged; surrounding blanks would be cut off on the way.
-        if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
+        if !secret.bytes().all(|b| b.is_ascii_graphic()) {
             self.mistakes.push(format!(
                 "{ORIGIN_SECRET} = ***: must be visible ASCII characters without blanks"
+            ));
+        } else if secret.len() < SECRET_LEN_MIN {
+            self.mistakes.push(format!(
+                "{ORIGIN_SECRET} = ***: is shorter than {SECRET_LEN_MIN} characters, and no origin \
+                 takes such a secret; make one with: openssl rand -hex 32"
             ));
         }
         Some(Secret(secret))
@@ -309,6 +314,27 @@ mod tests {
             "ORIGIN_URLS is not set; ORIGIN_SECRET = ***: must be visible ASCII characters without \
              blanks; CLIENT_MAX_AGE_S = \"9\": must be 0, 1 or 2 (seconds)"
         );
+    }
+
+    #[test]
+    fn a_secret_that_no_origin_takes_is_a_mistake() {
+        for (secret, told) in [
+            ("", Some("is shorter than 16 characters")),
+            ("abcdefghijklmno", Some("is shorter than 16 characters")),
+            ("abcdefghijklmnop", None),
+            ("abcdefghijklmno ", Some("must be visible ASCII")),
+        ] {
+            let problem = load(&[ORIGIN, (ORIGIN_SECRET, secret)]).err();
+            match (problem, told) {
+                (None, None) => {}
+                (Some(problem), Some(told)) => {
+                    let detail = problem.detail;
+                    assert!(detail.starts_with("ORIGIN_SECRET = ***: "), "{detail}");
+                    assert!(detail.contains(told), "{detail}");
+                }
+                (problem, told) => panic!("{secret:?}: {problem:?} where {told:?} was expected"),
+            }
+        }
     }
 
     #[test]

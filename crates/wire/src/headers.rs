@@ -11,6 +11,9 @@ pub const PRICECAST_MARKET: &str = "pricecast-market";
 pub const MARKET_CUSTOM: &str = "custom";
 /// Carries the secret shared by edge and origin, on requests from edge to origin only.
 pub const PRICECAST_ORIGIN_SECRET: &str = "pricecast-origin-secret";
+/// The shortest that secret may be, in bytes. As many hex digits hold 64 bits: at the rate at which
+/// one may ask, nobody guesses them.
+pub const SECRET_LEN_MIN: usize = 16;
 /// W3C trace context, minted by the edge for each origin fetch.
 pub const TRACEPARENT: &str = "traceparent";
 

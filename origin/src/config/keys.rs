@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use pricecast_core::Symbol;
 use pricecast_wire::Cors;
-use pricecast_wire::headers::ClientMaxAge;
+use pricecast_wire::headers::{ClientMaxAge, SECRET_LEN_MIN};
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
@@ -29,8 +29,6 @@ const DEFAULT_PREFIX: &str = "{pricecast}:";
 const SYMBOLS_MAX: usize = 500;
 /// One that is used and one to rotate to.
 const SECRETS_MAX: usize = 2;
-/// As many hex digits hold 64 bits: at the rate at which one may ask, nobody guesses them.
-const SECRET_LEN_MIN: usize = 16;
 /// Coinbase caches for 1 s; beyond 3 s its prices would grow old between two polls.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 const POLL_AFTER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
