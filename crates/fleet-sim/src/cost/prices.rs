@@ -61,6 +61,17 @@ pub(super) const CPU: ListPrice = ListPrice {
     included: 30e6,
     source: WORKERS,
 };
+/// An event of Workers Logs: one for each logged invocation, one for each line it logs. In no bill, since
+/// hardly any is sent: `[observability]` in wrangler.toml.
+#[cfg(test)]
+pub(super) const LOG_EVENT: ListPrice = ListPrice {
+    item: "Workers Logs events",
+    usd: 0.60,
+    per: 1e6,
+    unit: "events",
+    included: 20e6,
+    source: WORKERS,
+};
 /// The zone's plan: free.
 pub(super) const ZONE_FREE: ListPrice = ListPrice {
     item: "Zone plan Free",
