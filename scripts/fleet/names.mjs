@@ -12,6 +12,7 @@ export const DELIVERIES = {
 
 export const SCENARIOS = {
   'normal-day': 'Normal day',
+  'quiet-market': 'Quiet market',
   'kraken-silent': 'Kraken silent',
   'origin-dead-60s': 'Origin dead 60 s',
   'flash-crowd-x10': 'Flash crowd ×10',

@@ -53,6 +53,7 @@ most. **Flagged** and **over 5 s** are parts of the screen time, **origin/s** re
 ${Object.entries(SCENARIOS).map(([name, title]) => `### ${title}\n\n${scenario(report, name)}`).join('\n\n')}
 
 * **Normal day**: three hours of the day, eight hours apart, one of them the busiest; everything else happens in that hour.
+* **Quiet market**: no price moves. Each of Kraken's heartbeats, one a second, confirms them all and is published, so the tag changes with it: hardly a poll is answered 304.
 * **Kraken silent**: 25 s; after 3 s Coinbase's prices are published, which are up to 1.3 s old.
 * **Origin dead**: 20 s of refused connections, then 40 s of lost packets; it comes back with fresh prices under a new epoch. **Recovery** is until the last error
   or old price that any phone was sent.

@@ -13,8 +13,10 @@ use crate::scenario::{Reach, Scenario};
 
 /// The model's clock at the beginning of a run, for stamps that look like stamps.
 pub(crate) const BEGAN_AT_MS: u64 = 1_763_700_000_000;
-/// It publishes this often: prices move all the time.
+/// It publishes this often where prices move all the time …
 const PUBLISHES_EVERY_MS: u64 = 100;
+/// … and this often where none does: with each of Kraken's heartbeats.
+const HEARTBEATS_EVERY_MS: u64 = 1_000;
 /// A live price was confirmed this long before it was published: by the last ping that was answered,
 /// one of which leaves every 500 ms, and its way there and back.
 const CONFIRMED_BEFORE_MS: (u64, u64) = (100, 700);
@@ -32,6 +34,7 @@ const POLL_TAKES_MS: u64 = 150;
 #[derive(Debug)]
 pub(crate) struct Origin {
     scenario: Scenario,
+    publishes_every_ms: u64,
     published: Vec<Arc<Snapshot>>,
 }
 
@@ -53,14 +56,18 @@ impl Origin {
         let mut chance = Chance::new(seed, &[0x0419]);
         let mut confirmed_at = clock(0).minus_ms(CONFIRMED_BEFORE_MS.1);
         let mut published = vec![];
-        for seq in 0..=scenario.lasts_ms() / PUBLISHES_EVERY_MS {
-            let at_ms = seq * PUBLISHES_EVERY_MS;
+        let publishes_every_ms = match scenario {
+            Scenario::QuietMarket => HEARTBEATS_EVERY_MS,
+            _ => PUBLISHES_EVERY_MS,
+        };
+        for seq in 0..=scenario.lasts_ms() / publishes_every_ms {
+            let at_ms = seq * publishes_every_ms;
             let lag_ms = chance.between(CONFIRMED_BEFORE_MS.0, CONFIRMED_BEFORE_MS.1);
             confirmed_at = confirmed_at.max(confirmed_by(scenario, at_ms, lag_ms));
             let epoch = 1 + u64::from(scenario.heals_at_ms().is_some_and(|heals| at_ms >= heals));
             published.push(Arc::new(snapshot(Version { epoch, seq }, confirmed_at)));
         }
-        Self { scenario, published }
+        Self { scenario, publishes_every_ms, published }
     }
 
     /// Whether it can be asked.
@@ -70,7 +77,7 @@ impl Origin {
 
     /// What it says to a request that arrives at `at_ms`.
     pub(crate) fn says(&self, at_ms: u64) -> Option<Arc<Snapshot>> {
-        let latest = usize::try_from(at_ms / PUBLISHES_EVERY_MS).ok()?;
+        let latest = usize::try_from(at_ms / self.publishes_every_ms).ok()?;
         self.published.get(latest).or(self.published.last()).map(Arc::clone)
     }
 }
@@ -125,6 +132,14 @@ mod tests {
         let ages = (1_000..30_000).map(|at_ms| age_ms(&origin, at_ms));
         assert!(ages.clone().all(|age_ms| (100..800).contains(&age_ms)));
         assert!(ages.max() > Some(700));
+    }
+
+    #[test]
+    fn a_quiet_market_s_price_is_at_most_the_lag_and_one_heartbeat_old() {
+        let origin = Origin::new(Scenario::QuietMarket, 1);
+        let ages = (1_000..30_000).map(|at_ms| age_ms(&origin, at_ms));
+        assert!(ages.clone().all(|age_ms| (100..1_700).contains(&age_ms)));
+        assert!(ages.max() > Some(1_500));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Scenario {
     FlashCrowd,
     /// Every isolate and every cache is empty at the same moment.
     Deploy,
+    /// No price moves; heartbeats alone confirm them.
+    QuietMarket,
 }
 
 /// Whether the origin can be asked.
@@ -44,8 +46,14 @@ pub(crate) enum Reach {
 
 impl Scenario {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 5] =
-        [Self::NormalDay, Self::KrakenSilent, Self::OriginDead, Self::FlashCrowd, Self::Deploy];
+    pub const ALL: [Self; 6] = [
+        Self::NormalDay,
+        Self::QuietMarket,
+        Self::KrakenSilent,
+        Self::OriginDead,
+        Self::FlashCrowd,
+        Self::Deploy,
+    ];
 
     /// Its name in the report.
     #[must_use]
@@ -56,6 +64,7 @@ impl Scenario {
             Self::OriginDead => "origin-dead-60s",
             Self::FlashCrowd => "flash-crowd-x10",
             Self::Deploy => "deploy-empties-caches",
+            Self::QuietMarket => "quiet-market",
         }
     }
 
@@ -63,7 +72,7 @@ impl Scenario {
     #[must_use]
     pub const fn lasts_ms(self) -> u64 {
         match self {
-            Self::NormalDay => WARM_UP_MS + 20_000,
+            Self::NormalDay | Self::QuietMarket => WARM_UP_MS + 20_000,
             Self::KrakenSilent => TROUBLE_AT_MS + SILENCE_MS + 25_000,
             Self::OriginDead => TROUBLE_AT_MS + OUTAGE_MS + 25_000,
             Self::FlashCrowd | Self::Deploy => TROUBLE_AT_MS + 20_000,
