@@ -9,8 +9,8 @@ import { promisify } from 'node:util';
 import { request } from '../e2e/harness/http.mjs';
 import { startMarket } from '../e2e/harness/market.mjs';
 import { startOrigin } from '../e2e/harness/origin.mjs';
-import { root } from '../e2e/harness/paths.mjs';
 import { until } from '../e2e/harness/until.mjs';
+import { PATH, root } from '../scripts/places.mjs';
 import { isInstalled } from '../scripts/run/wait.mjs';
 import { complaints, exported, read } from './harness/promql.mjs';
 import { queries, rules, sections, tested } from './harness/watch.mjs';
@@ -70,9 +70,9 @@ test('the runbook has one section for each alert, in the order of the rules', ()
 });
 
 test('promtool finds the rules right and each alert raised by what must raise it', {
-  skip: isInstalled('promtool', process.env) ? false : 'promtool is not installed',
+  skip: isInstalled('promtool', { PATH }) ? false : 'promtool is not installed',
 }, async () => {
-  const promtool = (...args) => run('promtool', args, { cwd: path.join(root, 'ops/prometheus') });
+  const promtool = (...args) => run('promtool', args, { cwd: path.join(root, 'ops/prometheus'), env: { ...process.env, PATH } });
   await promtool('check', 'config', 'prometheus.yml');
   await promtool('test', 'rules', 'rules.test.yml');
 });

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import YAML from 'yaml';
-import { root } from '../../e2e/harness/paths.mjs';
+import { root } from '../../scripts/places.mjs';
 
 const text = (file) => readFileSync(path.join(root, file), 'utf8');
 const namesIn = (texts, pattern) => texts.flatMap((text) => [...text.matchAll(pattern)].map(([, name]) => name));
