@@ -211,12 +211,15 @@ test('a known tag is answered 304 in every way a client may write it', async (t)
 
 test('no header of a client changes the answer, nor goes on to the origin', async (t) => {
   const { stub, edge } = await warmEdge(t);
-  const plain = await edge.ask();
   const names = [...poison(), ...Array.from({ length: 200 }, (_, i) => `x-poison-${i}`)];
   for (const name of names) {
-    const answer = await edge.ask(PRICES, { headers: { [name]: 'poisoned.example' } });
-    if (answer.headers.etag !== plain.headers.etag) continue; // the next publication
-    assert.equal(answer.body, plain.body, name);
+    await until('two answers with no publication between them', 5000, async () => {
+      const poisoned = await edge.ask(PRICES, { headers: { [name]: 'poisoned.example' } });
+      const plain = await edge.ask();
+      if (poisoned.headers.etag !== plain.headers.etag) return false;
+      assert.equal(poisoned.body, plain.body, name);
+      return true;
+    });
   }
   const all = Object.fromEntries(names.map((name) => [name, 'poisoned.example']));
   await until('a fetch caused by a poisoned request', 5000, async () => {
