@@ -76,7 +76,7 @@ impl Scripts {
     }
 
     /// Who leads, and is there a snapshot newer than `held`, other than the one with `refused_head`?
-    /// Where there is none, or an older one, `brought` is stored: it is what is `held`.
+    /// Where nothing is stored, or a lower version, `brought` is stored: it is what is `held`.
     #[must_use]
     pub fn look(
         &self,

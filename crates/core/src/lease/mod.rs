@@ -8,7 +8,7 @@
 //!
 //! | script | what it does |
 //! |---|---|
-//! | `look(me, seen_epoch, held, snapshot?)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; stores the snapshot where there is none or an older one; tells the lease, the fence, the stored snapshot if newer than `held` or that there is none or an older one, and Redis `TIME` |
+//! | `look(me, seen_epoch, held, snapshot?)` | raises the fence to `seen_epoch` if that is higher, and writes it in any case; stores the snapshot, which is the one `held`, where nothing is stored or one of a lower (epoch, seq); tells the lease, the fence, Redis `TIME`, and either the stored snapshot if it is not `held`, or that even now nothing is stored or one of a lower (epoch, seq). What is stored and cannot be read as a snapshot stays, and counts as neither |
 //! | `acquire(me, ttl, seen_epoch)` | held by another under `seen_epoch` or a higher one: refused. Otherwise `epoch = max(TIME in ms, fence + 1, seen_epoch + 1)`; stores the lease under it and raises the fence to it |
 //! | `write(me, epoch, ttl, snapshot?)` | no lease: refused [`Refusal::Absent`]; another's: [`Refusal::Foreign`]; not of this epoch, or the fence above it, or a later snapshot stored: [`Refusal::Fenced`]. Otherwise extends the lease and stores the snapshot |
 //! | `release(me)` | drops the lease if it is `me`'s: for an orderly end, once ingestion has stopped |

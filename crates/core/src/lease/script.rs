@@ -11,7 +11,7 @@ pub enum Order {
         seen_epoch: u64,
         /// The snapshot it holds: only a newer one is of use.
         held: Version,
-        /// Whether it is brought along, for a Redis that has none or an older one.
+        /// Whether it is brought along, for a Redis that has nothing, or a lower version.
         is_brought: bool,
     },
     /// Take the lease, if nobody else has it, or only under a lower epoch than the sender has seen.

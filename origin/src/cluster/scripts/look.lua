@@ -1,6 +1,6 @@
 -- Who leads, and what is the latest snapshot? ARGV: the highest epoch I have seen, epoch and seq of
 -- the snapshot I hold, the head of one I have refused, the longest body I read; and perhaps head and
--- body of what I hold, for a Redis that has none or an older one. What is none of ours stays until
+-- body of what I hold, for a Redis that has nothing there, or a lower version. What is none of ours stays until
 -- somebody leads.
 -- It always writes: a Redis that cannot be written elects nobody, so it had better not answer.
 raise_fence(whole(ARGV[1]))

@@ -71,8 +71,8 @@ pub struct Undecodable(#[from] serde_json::Error);
 pub struct Ticker<'a> {
     /// Whether it answers a subscription.
     pub is_snapshot: bool,
-    /// All of its data as it is written: what follows the frame's first bracket. Only labels stand
-    /// before it.
+    /// All of its data as it is written: what follows the frame's first bracket, with any labels
+    /// that come after the data. Before it can only be labels.
     pub text: &'a str,
     /// Mostly one.
     pub items: Vec<TickerItem<'a>>,
@@ -133,7 +133,7 @@ impl TickerItem<'_> {
     }
 }
 
-/// Every label a frame without prices of either protocol version carries at its top level.
+/// The labels at the top level, of either protocol version, by which any other frame is known.
 #[derive(serde::Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, default)]
@@ -171,7 +171,7 @@ struct StatusItem<'a> {
 /// Reads one text frame.
 ///
 /// # Errors
-/// [`Undecodable`] when it is no JSON object, or a label or a ticker in it has another shape than
+/// [`Undecodable`] when it is neither a JSON object nor a JSON array, or a label or a ticker in it has another shape than
 /// the one documented.
 pub fn decode(text: &str) -> Result<Frame<'_>, Undecodable> {
     if text.trim_start().starts_with('[') {
