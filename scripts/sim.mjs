@@ -1,7 +1,8 @@
 // `make sim`: the seeded simulation over many seeds, in the release profile.
 //
-//   make sim SEEDS=10000     how many (default 10000), from 0 on, on every core
-//   make sim SEED=17         this one alone, as it went: the same seed is the same timeline
+//   make sim SEEDS=10000              how many (default 10000), on every core
+//   make sim FIRST=10000 SEEDS=500    from this one on (default 0)
+//   make sim SEED=17                  this one alone, as it went: the same seed is the same timeline
 
 import { spawn, spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -58,9 +59,9 @@ function report({ test, message, seed }, output) {
   return 1;
 }
 
-async function all(binary, seeds) {
+async function all(binary, first, seeds) {
   const chunks = [];
-  for (let from = 0; from < seeds; from += CHUNK) chunks.push({ from, count: Math.min(CHUNK, seeds - from) });
+  for (let i = 0; i < seeds; i += CHUNK) chunks.push({ from: first + i, count: Math.min(CHUNK, seeds - i) });
   const shown = [];
   let done = 0;
   let failed;
@@ -82,7 +83,7 @@ async function all(binary, seeds) {
   const total = sum(shown);
   if (total.seeds !== seeds) throw new Error(`${total.seeds} of ${seeds} seeds were run: the tests are other ones than scripts/sim.mjs knows`);
   console.log(
-    `sim: passed: ${number(seeds)} seeds, ${number(total.answers)} answers; ` +
+    `sim: passed: ${number(seeds)} seeds from ${number(first)} on, ${number(total.answers)} answers; ` +
       `the oldest price shown fresh had been left ${number(total.oldestMs)} ms before; ${minutes()}`,
   );
   return 0;
@@ -98,7 +99,7 @@ async function one(binary, seed) {
 
 try {
   const binary = build();
-  process.exitCode = process.env.SEED ? await one(binary, count('SEED')) : await all(binary, count('SEEDS', 10_000));
+  process.exitCode = process.env.SEED ? await one(binary, count('SEED')) : await all(binary, count('FIRST', 0), count('SEEDS', 10_000));
 } catch (error) {
   console.log(`sim: error: ${error.message}`);
   process.exitCode = 1;
