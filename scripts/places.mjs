@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 export const target = path.resolve(root, process.env.CARGO_TARGET_DIR || 'target');
-export const tools = path.resolve(root, process.env.SETUP_DIR || '.setup', 'bin');
+/** What scripts/setup has brought. */
+export const setup = path.resolve(root, process.env.SETUP_DIR || '.setup');
+export const tools = path.join(setup, 'bin');
 /** The PATH on which those tools are found first. */
 export const PATH = `${tools}:${process.env.PATH}`;
