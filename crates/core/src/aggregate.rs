@@ -4,6 +4,8 @@
 //! five hundred. `assess` draws the conclusions; its owner calls it every
 //! [`ASSESS_EVERY_MS`], so that silence has consequences too.
 
+mod told;
+
 use crate::coinbase::Coinbase;
 use crate::event::{Action, CoinbaseEvent, KrakenEvent, SourceEvent};
 use crate::feed_config::FeedConfig;
@@ -362,30 +364,6 @@ impl Aggregator {
     #[must_use]
     pub fn data_at(&self) -> Option<UnixMillis> {
         self.kraken.last_update().max(self.coinbase.last_update())
-    }
-
-    /// Whether any price of any source is live at `now`. While none is, the breaker probes more
-    /// often.
-    #[must_use]
-    pub fn any_source_live(&self, now: UnixMillis) -> bool {
-        (0..self.choices.len()).any(|index| {
-            self.kraken.live(index, now).is_some() || self.coinbase.live(index, now).is_some()
-        })
-    }
-
-    /// How far the sources are apart, in basis points of Coinbase's price, where both are live.
-    pub fn divergences(&self, now: UnixMillis) -> impl Iterator<Item = (Symbol, u32)> {
-        self.config.symbols.iter().enumerate().filter_map(move |(index, &symbol)| {
-            let (kraken, coinbase) =
-                (self.kraken.live(index, now)?, self.coinbase.live(index, now)?);
-            Some((symbol, kraken.price.distance_bp(coinbase.price)))
-        })
-    }
-
-    /// When `source` last confirmed each price it has, whichever is served.
-    pub fn confirmations(&self, source: Source) -> impl Iterator<Item = (Symbol, UnixMillis)> {
-        let of = move |(index, &symbol)| Some((symbol, self.held(source, index)?.confirmed_at));
-        self.config.symbols.iter().enumerate().filter_map(of)
     }
 
     fn held(&self, source: Source, index: usize) -> Option<Held> {

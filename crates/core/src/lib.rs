@@ -21,6 +21,7 @@ mod feed_config;
 mod kraken;
 pub mod lease;
 mod listing;
+pub mod objective;
 mod plausibility;
 pub mod poll;
 mod price;

@@ -245,6 +245,11 @@ impl Kraken {
         Some(Transition::SuspectedFrozen { symbol, silent_ms, moved_bp: said.distance_bp(nearest) })
     }
 
+    /// Whether its price is suspected frozen.
+    pub(crate) fn is_suspected(&self, index: usize) -> bool {
+        self.listings.get(index).is_some_and(|entry| entry.is_suspected)
+    }
+
     /// Asks for what the silent symbols need, and notes that it was asked for.
     /// `renew_all` asks for every symbol.
     pub(crate) fn upkeep(
