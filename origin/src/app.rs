@@ -26,8 +26,9 @@ use crate::metrics::Metrics;
 use crate::persist::Persist;
 use crate::snapshot::Store;
 use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
+use crate::status::{Board, Measure};
 use crate::supervise::{Drill, Supervisor, Task};
-use crate::watchdog;
+use crate::{status, watchdog};
 
 /// Connections that wait to be taken in. The kernel drops what comes beyond, and whoever was
 /// dropped tries again after a second: 128, the usual length, was too short for a crowd of 256.
@@ -76,6 +77,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     store: Arc<Store>,
     health: Arc<Health>,
+    board: Arc<Board>,
     supervisor: Supervisor,
 }
 
@@ -89,12 +91,18 @@ impl Shared {
             drill,
         };
         let store = Arc::new(Store::new(config.http.hold_ms()));
-        Self { clock, metrics, store, health, supervisor }
+        Self { clock, metrics, store, health, board: Arc::default(), supervisor }
     }
 
     fn site(&self, config: &Config) -> Site {
-        let Self { clock, metrics, store, health, .. } = self.clone();
-        Site::new(config, clock, store, metrics, health)
+        let Self { clock, metrics, store, health, board, .. } = self.clone();
+        Site::new(config, clock, store, metrics, health, board)
+    }
+
+    fn measure(&self, config: &Config) -> Measure {
+        let Self { clock, metrics, store, health, board, .. } = self.clone();
+        let parts = status::Parts { store, clock, metrics, health, board };
+        Measure::new(parts, &config.symbols, &config.state_dir, config.is_real_market())
     }
 }
 
@@ -123,6 +131,7 @@ pub async fn run(
     if let Some(last) = last.as_ref().and_then(|last| restored(last, &config.symbols, now)) {
         shared.store.publish(last, now);
     }
+    let measure = shared.measure(&config);
     let feed = Feed::new(&config, shared.supervisor.clone(), Arc::clone(&shared.store))?;
     let ingesting = match link {
         None => Ingesting::alone(feed, next_epoch(now, last.as_ref())).await,
@@ -141,12 +150,14 @@ pub async fn run(
     tasks.spawn(watchdog::beat(shared.clock.clone(), Arc::clone(&shared.metrics)));
     tasks.spawn(keep_clock(shared.clone()));
     tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
+    tasks.spawn(keep_measuring(measure.clone(), shared.supervisor.clone()));
     let site = Arc::new(shared.site(&config));
     tasks.spawn(serve_metrics(listeners.metrics, Arc::clone(&site), shared.clone()));
 
     serve_face(listeners.http, site, ServeOptions::new(&config), shared, stop).await;
     ingesting.end().await;
     persist.save_now();
+    measure.save_now();
     info!("stopped: requests finished, last known prices saved");
     Ok(())
 }
@@ -173,7 +184,7 @@ impl Ingesting {
         shared: &Shared,
         stop: CancellationToken,
     ) -> Self {
-        let Shared { clock, metrics, store, health, supervisor } = shared.clone();
+        let Shared { clock, metrics, store, health, supervisor, .. } = shared.clone();
         let parts = Parts { feed, store, clock, health, metrics, stop: stop.clone() };
         let member = Member::new(config, link, parts);
         let mut task = JoinSet::new();
@@ -263,6 +274,11 @@ async fn serve_metrics(listener: TcpListener, site: Arc<Site>, shared: Shared) {
 async fn keep_state(persist: Persist, supervisor: Supervisor) {
     let never = CancellationToken::new();
     supervisor.keep(Task::State, never, persist, |persist| persist.run().boxed()).await;
+}
+
+async fn keep_measuring(measure: Measure, supervisor: Supervisor) {
+    let never = CancellationToken::new();
+    supervisor.keep(Task::Status, never, measure, |measure| measure.run().boxed()).await;
 }
 
 async fn keep_clock(shared: Shared) {

@@ -359,7 +359,9 @@ mod tests {
             assert_eq!(clock.now().ms_since(confirmed_at), 3_600_000);
             clock.correct();
             assert_eq!(mode(), Mode::Frozen);
-            assert!(store.at(clock.now()).unwrap().identity().body_text().contains("\"frozen\""));
+            let publication = store.at(clock.now()).unwrap();
+            let body = publication.forms().get(pricecast_wire::Encoding::Identity).body_text();
+            assert!(body.contains("\"frozen\""));
         }
     }
 

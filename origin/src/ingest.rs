@@ -103,6 +103,7 @@ impl Ingest {
         self.metrics.divergences(self.aggregator.divergences(now));
         let of = |source| self.aggregator.confirmations(source).map(move |(s, at)| (s, source, at));
         self.metrics.confirmations(Source::ALL.into_iter().flat_map(of));
+        self.metrics.suspected(self.aggregator.suspected());
         self.metrics.event_queue(self.events.len());
         let is_live = self.aggregator.any_source_live(now);
         self.any_source_live

@@ -19,6 +19,7 @@ pub mod cluster;
 pub mod config;
 pub mod exchange;
 pub mod feed;
+pub mod form;
 pub mod health;
 pub mod http;
 pub mod ingest;
@@ -27,11 +28,15 @@ pub mod persist;
 pub mod retry_after;
 pub mod shutdown;
 pub mod snapshot;
+pub mod state_file;
+pub mod status;
 pub mod supervise;
 pub mod telemetry;
 #[cfg(test)]
 mod test_support;
 pub mod watchdog;
 
+/// What exactly this is, where the build was told: `BUILD_VERSION=$(git describe --tags --always) cargo build …`.
+pub const BUILD: Option<&str> = option_env!("BUILD_VERSION");
 /// How we introduce ourselves to the exchanges.
 pub const USER_AGENT: &str = concat!("pricecast/", env!("CARGO_PKG_VERSION"));

@@ -70,6 +70,9 @@ pub struct Metrics {
     divergences: ArcSwap<Vec<(Symbol, u32)>>,
     /// Likewise, while this instance ingests.
     confirmations: ArcSwap<Vec<(Symbol, Source, UnixMillis)>>,
+    /// Likewise; shown as 1.
+    suspects: ArcSwap<Vec<Symbol>>,
+    suspected_frozen: Family<OfSymbol, Gauge>,
     event_queue: Gauge,
     /// What is derived when printing is derived by one at a time.
     printing: Mutex<()>,
@@ -108,6 +111,8 @@ impl Default for Metrics {
             divergence: Family::default(),
             divergences: ArcSwap::default(),
             confirmations: ArcSwap::default(),
+            suspects: ArcSwap::default(),
+            suspected_frozen: Family::default(),
             event_queue: Gauge::default(),
             printing: Mutex::default(),
         };
@@ -159,6 +164,8 @@ impl Metrics {
                 "Times the async runtime, or the whole process, stood still for over a second";
             divergence "divergence_bps"
                 "How far the two sources are apart where both are live, in basis points";
+            suspected_frozen "suspected_frozen"
+                "1 for each symbol that Kraken is suspected to have frozen";
             event_queue "event_queue_length" "Events of the adapters that wait for the writer";
         }
         self.redis.register(&mut self.registry);
@@ -299,10 +306,28 @@ impl Metrics {
         self.confirmations.store(Arc::new(all.collect()));
     }
 
+    /// When each source last confirmed each price; empty where this instance does not ingest.
+    #[must_use]
+    pub fn confirmed(&self) -> Arc<Vec<(Symbol, Source, UnixMillis)>> {
+        self.confirmations.load_full()
+    }
+
+    /// Tells which symbols are suspected frozen.
+    pub fn suspected(&self, all: impl Iterator<Item = Symbol>) {
+        self.suspects.store(Arc::new(all.collect()));
+    }
+
+    /// Which symbols are; none where this instance does not ingest.
+    #[must_use]
+    pub fn suspects(&self) -> Arc<Vec<Symbol>> {
+        self.suspects.load_full()
+    }
+
     /// The feed has ended: what it alone knows is not known any more.
     pub fn feed_ended(&self) {
         self.divergences(std::iter::empty());
         self.confirmations(std::iter::empty());
+        self.suspected(std::iter::empty());
         self.event_queue(0);
         self.breaker(BreakerState::Closed);
     }
@@ -319,6 +344,11 @@ impl Metrics {
         let _printing = self.printing.lock().unwrap_or_else(PoisonError::into_inner);
         self.price_age.clear();
         self.divergence.clear();
+        self.suspected_frozen.clear();
+        for symbol in self.suspects.load().iter() {
+            let labels = OfSymbol { symbol: symbol.to_string() };
+            self.suspected_frozen.get_or_create(&labels).set(1);
+        }
         for (symbol, bps) in self.divergences.load().iter() {
             let labels = OfSymbol { symbol: symbol.to_string() };
             self.divergence.get_or_create(&labels).set(i64::from(*bps));

@@ -38,6 +38,8 @@ pub enum Task {
     Clock,
     /// Writes the last known prices to the disk.
     State,
+    /// Measures how well the promise is kept.
+    Status,
     /// Serves the metrics.
     Metrics,
     /// Accepts connections on the public listener.
@@ -48,12 +50,13 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ingest,
         Self::Kraken,
         Self::Coinbase,
         Self::Clock,
         Self::State,
+        Self::Status,
         Self::Metrics,
         Self::Http,
         Self::Cluster,
@@ -68,6 +71,7 @@ impl Task {
             Self::Coinbase => "coinbase",
             Self::Clock => "clock",
             Self::State => "state",
+            Self::Status => "status",
             Self::Metrics => "metrics",
             Self::Http => "http",
             Self::Cluster => "cluster",

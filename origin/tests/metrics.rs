@@ -112,6 +112,7 @@ fn everything_told() -> String {
     metrics.task_restart(Task::Kraken);
     metrics.runtime_stall(Stall::Runtime);
     metrics.divergences([(symbol, 7)].into_iter());
+    metrics.suspected([symbol].into_iter());
     metrics.redis().call(Call::Write, "done", Duration::from_millis(1));
     metrics.redis().is_leader(true);
     metrics.redis().transition("elected");

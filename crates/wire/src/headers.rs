@@ -32,8 +32,10 @@ pub const JSON: &str = "application/json; charset=utf-8";
 /// Of every error (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json; charset=utf-8";
 
-/// `Cache-Control` of everything but prices and the OpenAPI document.
+/// `Cache-Control` of everything but prices, the status and the OpenAPI document.
 pub const NO_STORE: &str = "no-store";
+/// `Cache-Control` of the status.
+pub const STATUS_CACHE_CONTROL: &str = "public, max-age=5";
 /// `Cache-Control` of the OpenAPI document.
 pub const OPENAPI_CACHE_CONTROL: &str = "public, max-age=3600";
 

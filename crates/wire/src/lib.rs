@@ -16,6 +16,7 @@ mod problem;
 mod read;
 mod render;
 mod route;
+pub mod status;
 
 pub use cors::{AllowOrigin, Cors, CorsError};
 pub use etag::{Encoding, etag, if_none_match};

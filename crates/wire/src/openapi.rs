@@ -15,6 +15,10 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::body::PricesBody;
 use crate::problem::{ProblemBody, ProblemCode};
 use crate::route::{Face, Resource};
+use crate::status::StatusBody;
+
+const PRICES_ETAG: &str = "`\"<epoch>-<seq>-<k>\"`; changes when a flag flips";
+const STATUS_ETAG: &str = "Changes with each new report";
 
 /// The value lists of the contract, as core defines them.
 pub(crate) mod names {
@@ -58,6 +62,8 @@ pub fn openapi_json() -> String {
 fn document() -> OpenApi {
     let mut schemas = vec![(PricesBody::name().into_owned(), PricesBody::schema())];
     PricesBody::schemas(&mut schemas);
+    schemas.push((StatusBody::name().into_owned(), StatusBody::schema()));
+    StatusBody::schemas(&mut schemas);
     schemas.push((ProblemBody::name().into_owned(), ProblemBody::schema()));
     ProblemBody::schemas(&mut schemas);
     let mut components = Components::new();
@@ -102,7 +108,7 @@ fn operation(resource: Resource, method: &str, alias: &str) -> OperationBuilder 
         responses = responses.response(status.to_string(), response);
     }
     match resource {
-        Resource::Prices => operation.parameter(if_none_match_parameter()),
+        Resource::Prices | Resource::Status => operation.parameter(if_none_match_parameter()),
         _ => operation,
     }
     .responses(responses)
@@ -118,6 +124,7 @@ fn preflight(resource: Resource, alias: &str) -> OperationBuilder {
 const fn describe(resource: Resource) -> (&'static str, &'static str) {
     match resource {
         Resource::Prices => ("Prices", "The last known prices"),
+        Resource::Status => ("Status", "How well the prices were kept fresh"),
         Resource::Live => ("Live", "Whether the process runs"),
         Resource::Ready => ("Ready", "Whether fresh prices can be served, and why not"),
         Resource::OpenApi => ("OpenApi", "This document"),
@@ -135,8 +142,14 @@ fn responses_of(resource: Resource, with_body: bool) -> Vec<(u16, Response)> {
         Resource::Prices => {
             let prices = Content::new(Some(Ref::from_schema_name(PricesBody::name())));
             let mut list = vec![
-                (200, with_stamps(json("Prices, each flagged when it is 5 s old", prices))),
-                (304, with_stamps(Response::new("The caller's copy is still true"))),
+                (
+                    200,
+                    with_stamps(
+                        json("Prices, each flagged when it is 5 s old", prices),
+                        PRICES_ETAG,
+                    ),
+                ),
+                (304, with_stamps(Response::new("The caller's copy is still true"), PRICES_ETAG)),
             ];
             list.extend([
                 problem(&[ProblemCode::QueryNotAllowed], with_body),
@@ -145,6 +158,18 @@ fn responses_of(resource: Resource, with_body: bool) -> Vec<(u16, Response)> {
                 problem(&[ProblemCode::NoDataYet, ProblemCode::Overloaded], with_body),
             ]);
             list
+        }
+        Resource::Status => {
+            let status = Content::new(Some(Ref::from_schema_name(StatusBody::name())));
+            let told = "Measured ages, incidents and error budget of the origin that answers";
+            vec![
+                (200, with_stamps(json(told, status), STATUS_ETAG)),
+                (304, with_stamps(Response::new("The caller's copy is the latest"), STATUS_ETAG)),
+                problem(&[ProblemCode::QueryNotAllowed], with_body),
+                problem(&[ProblemCode::Forbidden], with_body),
+                problem(&[ProblemCode::TooManyRequests], with_body),
+                problem(&[ProblemCode::NoDataYet, ProblemCode::Overloaded], with_body),
+            ]
         }
         Resource::Live => vec![(200, json("It runs", object()))],
         Resource::Ready => vec![
@@ -176,9 +201,9 @@ fn problem(codes: &[ProblemCode], with_body: bool) -> (u16, Response) {
     (codes.first().map_or(500, |code| code.status()), response.build())
 }
 
-fn with_stamps(mut response: Response) -> Response {
+fn with_stamps(mut response: Response, etag: &str) -> Response {
     for (name, kind, description) in [
-        ("ETag", Type::String, "`\"<epoch>-<seq>-<k>\"`; changes when a flag flips"),
+        ("ETag", Type::String, etag),
         ("Pricecast-Now", Type::Integer, "The service's clock at sending, in epoch ms"),
         ("Pricecast-Market", Type::String, "`custom` when the exchanges are not the real ones"),
     ] {

@@ -19,6 +19,8 @@ pub enum Face {
 pub enum Resource {
     /// The prices.
     Prices,
+    /// How well they were kept fresh.
+    Status,
     /// Whether the process runs.
     Live,
     /// Whether it can serve fresh prices, and why not.
@@ -31,13 +33,15 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 5] = [Self::Prices, Self::Live, Self::Ready, Self::OpenApi, Self::Health];
+    pub const ALL: [Self; 6] =
+        [Self::Prices, Self::Status, Self::Live, Self::Ready, Self::OpenApi, Self::Health];
 
     /// Its paths; the first is the one to document.
     #[must_use]
     pub const fn paths(self) -> &'static [&'static str] {
         match self {
             Self::Prices => &["/api/v1/prices", "/v1/prices"],
+            Self::Status => &["/api/v1/status"],
             Self::Live => &["/live"],
             Self::Ready => &["/ready"],
             Self::OpenApi => &["/openapi.json"],
@@ -49,7 +53,7 @@ impl Resource {
     #[must_use]
     pub const fn is_served_by(self, face: Face) -> bool {
         match self {
-            Self::Prices => true,
+            Self::Prices | Self::Status => true,
             Self::Live | Self::Ready | Self::OpenApi => !matches!(face, Face::Edge),
             Self::Health => matches!(face, Face::Edge),
         }
@@ -81,7 +85,7 @@ pub struct Call {
 ///
 /// # Errors
 /// 404 for an unknown path, then 405 for a method it does not know, then 400 for a query
-/// parameter of the prices. Other resources ignore theirs, and [`Face::OriginOfCdn`] ignores all.
+/// parameter of the prices or the status. Other resources ignore theirs, and [`Face::OriginOfCdn`] ignores all.
 pub fn route(
     face: Face,
     method: &str,
@@ -98,7 +102,8 @@ pub fn route(
         "OPTIONS" => Verb::Options,
         _ => return Err(ProblemCode::MethodNotAllowed),
     };
-    let is_query_judged = resource == Resource::Prices && face != Face::OriginOfCdn;
+    let is_held = matches!(resource, Resource::Prices | Resource::Status);
+    let is_query_judged = is_held && face != Face::OriginOfCdn;
     if is_query_judged && !is_no_query(query.unwrap_or_default()) {
         return Err(ProblemCode::QueryNotAllowed);
     }
@@ -159,6 +164,9 @@ mod tests {
             (Edge, "/api/v1/prices", Ok(Resource::Prices)),
             (Edge, "/v1/prices", Ok(Resource::Prices)),
             (Origin, "/v1/prices", Ok(Resource::Prices)),
+            (Edge, "/api/v1/status", Ok(Resource::Status)),
+            (Origin, "/api/v1/status", Ok(Resource::Status)),
+            (Edge, "/v1/status", Err(ProblemCode::NotFound)),
             (Edge, "/health", Ok(Resource::Health)),
             (Origin, "/health", Err(ProblemCode::NotFound)),
             (Origin, "/ready", Ok(Resource::Ready)),
@@ -184,6 +192,7 @@ mod tests {
             ("POST", "/v1/prices", Some("a=1"), Err(ProblemCode::MethodNotAllowed)),
             ("get", "/v1/prices", None, Err(ProblemCode::MethodNotAllowed)),
             ("GET", "/v1/prices", Some("a=1"), Err(ProblemCode::QueryNotAllowed)),
+            ("GET", "/api/v1/status", Some("a=1"), Err(ProblemCode::QueryNotAllowed)),
             ("GET", "/v1/prices", Some(""), Ok(Verb::Get)),
             ("HEAD", "/v1/prices", None, Ok(Verb::Head)),
             ("OPTIONS", "/v1/prices", None, Ok(Verb::Options)),

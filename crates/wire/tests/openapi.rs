@@ -6,6 +6,10 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use pricecast_wire::status::{
+    AgeBody, AgesBody, ErrorBudgetBody, IncidentBody, IncidentsBody, OriginBody, ProbeBody,
+    StatusBody, StatusSourceBody, StatusSourcesBody, SymbolAgesBody,
+};
 use pricecast_wire::{Face, Problem, ProblemCode, Resource, openapi_json, parse, render};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -27,7 +31,7 @@ fn conforms(document: &Value, schema: &Value, value: &Value, place: &str) -> Res
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("boolean") => value.is_boolean(),
-        Some("integer") => value.is_u64(),
+        Some("integer") => value.is_u64() || value.is_i64(),
         Some("number") => value.is_number(),
         other => return Err(format!("{place}: the document gives the type {other:?}")),
     };
@@ -118,6 +122,73 @@ fn the_documents_paths_are_the_origins_routes() {
         .flat_map(|resource| resource.paths().iter().copied())
         .collect();
     assert_eq!(documented, routed);
+}
+
+/// Everything a status can say.
+fn status() -> StatusBody {
+    let moment = || "2026-11-21T22:40:03.100Z".to_owned();
+    let age = || Some(AgeBody { p50_ms: 550, p99_ms: 1_400, max_ms: 4_912, samples: 36_000 });
+    let ages = || Some(AgesBody { hour: age(), day: age() });
+    let source = || StatusSourceBody { status: "stale", reason: Some("silent") };
+    let incident = |kind, symbol: Option<&str>, source| IncidentBody {
+        kind,
+        symbol: symbol.map(str::to_owned),
+        source,
+        began_at: moment(),
+        ended_at: source.map(|_| moment()),
+    };
+    StatusBody {
+        generated_at: moment(),
+        origin: OriginBody {
+            version: "0.1.0",
+            build: Some("v0.1.0"),
+            started_at: moment(),
+            role: "alone",
+        },
+        market: "custom",
+        mode: Some("live"),
+        sources: Some(StatusSourcesBody { kraken: source(), coinbase: source() }),
+        incidents: IncidentsBody {
+            open: vec![incident("symbol_frozen", Some("BTC"), None)],
+            recent: vec![incident("source_down", None, Some("kraken"))],
+        },
+        error_budget: ErrorBudgetBody {
+            objective: 0.9995,
+            window_minutes: 43_200,
+            counted_minutes: 43_200,
+            bad_minutes: 22,
+            unmeasured_minutes: 2,
+            allowed_minutes: 21,
+            remaining_minutes: -1,
+        },
+        ages: vec![SymbolAgesBody {
+            symbol: "BTC".to_owned(),
+            served: ages(),
+            kraken: ages(),
+            coinbase: ages(),
+            edge: ages(),
+        }],
+        probe: Some(ProbeBody {
+            last_ok_at: Some(moment()),
+            fails_in_row: 1,
+            last_failure: Some("timeout"),
+        }),
+    }
+}
+
+#[test]
+fn a_status_conforms_to_the_document_with_and_without_what_may_be_absent() {
+    let document = document();
+    let schema = schema(&document, "StatusReport");
+    let whole: Value = serde_json::from_str(&status().to_json()).unwrap();
+    conforms(&document, &schema, &whole, "status").unwrap();
+    let least = StatusBody { mode: None, sources: None, probe: None, ages: vec![], ..status() };
+    let least: Value = serde_json::from_str(&least.to_json()).unwrap();
+    conforms(&document, &schema, &least, "status").unwrap();
+    assert_eq!(least.get("mode"), None);
+    assert!(
+        conforms(&document, &schema, &Value::Object(serde_json::Map::new()), "status").is_err()
+    );
 }
 
 proptest! {

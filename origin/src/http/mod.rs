@@ -16,6 +16,7 @@ mod peer;
 mod prices;
 mod respond;
 pub mod server;
+mod status;
 mod strict_lines;
 mod trace;
 
@@ -44,6 +45,7 @@ use crate::config::{Config, Delivery};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
+use crate::status::Board;
 
 /// A connection that is not served is told so after this time: whoever comes again at once does not
 /// come often enough to be felt by those who are served.
@@ -55,6 +57,7 @@ pub struct Site {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    board: Arc<Board>,
     gate: Gate,
     notice: Notice,
     edge_failures: Seldom,
@@ -74,12 +77,14 @@ impl Site {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
+        board: Arc<Board>,
     ) -> Self {
         Self {
             clock,
             store,
             metrics,
             health,
+            board,
             gate: Gate::new(config),
             notice: Notice::default(),
             edge_failures: Seldom::default(),
@@ -155,6 +160,7 @@ impl Site {
                 }
                 None => prices::no_data_yet(),
             },
+            Resource::Status => status::reply(self.board.report().as_deref(), headers),
             Resource::Live => health::live(),
             Resource::Ready => {
                 let snapshot = self.store.snapshot();
@@ -178,6 +184,7 @@ impl Label {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Of(Resource::Prices) => "prices",
+            Self::Of(Resource::Status) => "status",
             Self::Of(Resource::Live) => "live",
             Self::Of(Resource::Ready) => "ready",
             Self::Of(Resource::OpenApi) => "openapi",

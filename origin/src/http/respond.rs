@@ -9,9 +9,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use pricecast_core::UnixMillis;
 use pricecast_wire::headers::{self as wire, ClientMaxAge};
-use pricecast_wire::{AllowOrigin, Problem, ProblemCode};
+use pricecast_wire::{AllowOrigin, Encoding, Problem, ProblemCode, if_none_match};
 
+use super::negotiate;
 use crate::config::Config;
+use crate::form::{Form, Forms};
 
 /// Longest path and query, together.
 const TARGET_LEN_MAX: usize = 2 * 1_024;
@@ -46,6 +48,29 @@ impl Reply {
 
     pub(super) fn json(status: StatusCode, body: String) -> Self {
         Self::new(status, wire::NO_STORE).with_body(wire::JSON, body.into())
+    }
+
+    /// A body that may be kept for a while, in the coding the client wants; 304 where it has that
+    /// one already.
+    pub(super) fn unless_known(
+        forms: &Forms,
+        request: &HeaderMap,
+        cache_control: &'static str,
+    ) -> Self {
+        let form = forms.get(negotiate::encoding(request));
+        let mut reply = if is_known(request, form) {
+            Self::new(StatusCode::NOT_MODIFIED, cache_control)
+        } else {
+            let reply = Self::new(StatusCode::OK, cache_control);
+            let mut reply = reply.with_body(wire::JSON, form.body());
+            if form.encoding() == Encoding::Gzip {
+                reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            reply
+        };
+        reply.headers.insert(header::ETAG, form.etag_header().clone());
+        reply.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        reply
     }
 
     pub(super) fn problem(problem: Problem) -> Self {
@@ -141,6 +166,12 @@ impl CommonHeaders {
             headers.insert(name, value.clone());
         }
     }
+}
+
+/// Whether any `If-None-Match` line names the form's tag.
+fn is_known(request: &HeaderMap, form: &Form) -> bool {
+    let lines = request.get_all(header::IF_NONE_MATCH).iter();
+    lines.filter_map(|line| line.to_str().ok()).any(|line| if_none_match(line, form.etag()))
 }
 
 /// The OpenAPI document.

@@ -16,7 +16,7 @@ pub(super) const PRICES: &str = "/api/v1/prices";
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Answer {
@@ -33,6 +33,7 @@ pub(super) struct Fixture {
     router: Router,
     pub(super) clock: Clock,
     store: Arc<Store>,
+    board: Arc<Board>,
 }
 
 impl Fixture {
@@ -43,17 +44,20 @@ impl Fixture {
         let store = Arc::new(Store::new(config.http.hold_ms()));
         let metrics = Arc::new(Metrics::default());
         let state = Arc::new(Health::default());
-        let site = Site::new(&config, clock.clone(), Arc::clone(&store), metrics, state);
-        Self { router: router(Arc::new(site)), clock, store }
+        let board = Arc::new(Board::default());
+        let (held, told) = (Arc::clone(&store), Arc::clone(&board));
+        let site = Site::new(&config, clock.clone(), held, metrics, state, told);
+        Self { router: router(Arc::new(site)), clock, store, board }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with("")
     }
 
     pub(super) fn published(self) -> Self {
         let now = self.clock.now();
         self.store.publish(test_support::snapshot(3, now), now);
+        self.board.put("{}".to_owned(), test_support::at(0));
         self
     }
 

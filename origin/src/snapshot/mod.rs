@@ -10,7 +10,7 @@ use arc_swap::ArcSwapOption;
 use pricecast_core::{Snapshot, UnixMillis, Version};
 use tokio::sync::watch;
 
-pub use publication::{Form, Publication};
+pub use publication::Publication;
 
 /// Holds the current publication in memory.
 #[derive(Debug)]
@@ -78,6 +78,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use pricecast_wire::Encoding;
+
     use super::*;
     use crate::test_support::{at, snapshot};
 
@@ -95,7 +97,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &again));
         let flipped = store.at(at(5_000)).unwrap();
         assert!(!Arc::ptr_eq(&first, &flipped));
-        assert!(flipped.identity().body_text().contains(r#""stale":true"#));
+        assert!(flipped.forms().get(Encoding::Identity).body_text().contains(r#""stale":true"#));
         assert!(Arc::ptr_eq(&flipped, &store.at(at(60_000)).unwrap()));
     }
 
@@ -105,7 +107,11 @@ mod tests {
         store.publish(snapshot(1, at(0)), at(0));
         for (ms, is_stale) in [(3_999, false), (4_000, true)] {
             let publication = store.at(at(ms)).unwrap();
-            let says_stale = publication.identity().body_text().contains(r#""mode":"frozen""#);
+            let says_stale = publication
+                .forms()
+                .get(Encoding::Identity)
+                .body_text()
+                .contains(r#""mode":"frozen""#);
             assert_eq!(says_stale, is_stale, "at {ms}");
         }
     }
@@ -117,8 +123,8 @@ mod tests {
         let mut tags = Vec::new();
         for ms in [0, 5_000] {
             let publication = store.at(at(ms)).unwrap();
-            tags.push(publication.identity().etag().to_owned());
-            tags.push(publication.gzip().etag().to_owned());
+            tags.push(publication.forms().get(Encoding::Identity).etag().to_owned());
+            tags.push(publication.forms().get(Encoding::Gzip).etag().to_owned());
         }
         tags.sort();
         tags.dedup();

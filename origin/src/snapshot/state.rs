@@ -1,15 +1,15 @@
 //! The last known prices on disk, so that a restart begins with them. The file is a body of the
-//! contract; it is replaced in one step, and one that cannot be read is put aside, never deleted
-//! and never fatal.
+//! contract.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pricecast_core::{
     FRESH_FOR_MS, PerSource, PricePoint, Snapshot, SourceReport, Symbol, UnixMillis,
 };
 use pricecast_wire::{ParseError, parse, render};
+
+use crate::state_file::StateFile;
 
 /// Its name carries the major version of the contract: a later one writes another file.
 const FILE_NAME: &str = "prices.v1.json";
@@ -19,8 +19,7 @@ const CUSTOM_FILE_NAME: &str = "prices.v1.custom.json";
 /// Where the file lives.
 #[derive(Clone, Debug)]
 pub struct StateDir {
-    path: PathBuf,
-    file_name: &'static str,
+    file: StateFile,
 }
 
 /// What was found at the start.
@@ -55,47 +54,32 @@ impl StateDir {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, is_real_market: bool) -> Self {
         let file_name = if is_real_market { FILE_NAME } else { CUSTOM_FILE_NAME };
-        Self { path: path.into(), file_name }
+        Self { file: StateFile::new(path, file_name) }
     }
 
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.directory()
     }
 
-    /// Reads the last known prices. `now_ms` only names a file that is put aside.
+    /// Reads the last known prices. `now` only names a file that is put aside.
     #[must_use]
     pub fn load(&self, now: UnixMillis) -> Found {
-        let file = self.path.join(self.file_name);
-        let read = fs::read(&file).map_err(StateError::from);
-        match read.and_then(|body| Ok(parse(&body)?)) {
-            Ok(snapshot) => Found::Snapshot(Box::new(snapshot)),
-            Err(StateError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Found::Nothing,
-            Err(error) => {
-                let aside = self.path.join(format!("{}.unusable-{now}", self.file_name));
-                let kept_as = fs::rename(&file, &aside).ok().map(|()| aside);
-                Found::Unusable { error, kept_as }
-            }
+        let read = || Ok(self.file.read()?.map(|body| parse(&body)).transpose()?);
+        match read() {
+            Ok(Some(snapshot)) => Found::Snapshot(Box::new(snapshot)),
+            Ok(None) => Found::Nothing,
+            Err(error) => Found::Unusable { error, kept_as: self.file.put_aside(now) },
         }
     }
 
-    /// Replaces the file: written beside it, flushed to the disk, renamed over it.
+    /// Replaces the file.
     ///
     /// # Errors
     /// When the directory cannot be made or written.
     pub fn save(&self, snapshot: &Snapshot, now: UnixMillis) -> io::Result<()> {
-        fs::create_dir_all(&self.path)?;
-        let temporary = self.path.join(format!("{}.tmp", self.file_name));
-        let mut file = File::create(&temporary)?;
-        file.write_all(render(snapshot, now).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.path.join(self.file_name))?;
-        // The name itself is on the disk only once the directory is.
-        if let Ok(directory) = File::open(&self.path) {
-            let _ = directory.sync_all();
-        }
-        Ok(())
+        self.file.replace(render(snapshot, now).as_bytes())
     }
 }
 
@@ -163,6 +147,8 @@ pub fn next_epoch(now: UnixMillis, last: Option<&Snapshot>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use pricecast_core::SourceStatus;
 
     use super::*;
