@@ -9,17 +9,17 @@ const META = ['count', 'for_each', 'depends_on', 'lifecycle', 'provider'];
 const CALL_META = ['source', 'count', 'for_each', 'depends_on', 'providers'];
 
 /**
- * Everything that is wrong in `folder`, a sentence each: the root module and all it calls, the tests in
- * `tests/`, the values in `examples/`.
+ * Everything that is wrong in `folder`, a sentence each: the root module and all it calls, values for
+ * it there and in `examples/`, its tests in `tests/`.
  */
 export async function check(folder, schema, told = path.basename(folder)) {
   const modules = await readAll(folder, told);
   const [root] = modules;
   const found = [...checkVersion(root, schema)];
   for (const module of modules) found.push(...(await checkModule(module, schema)));
-  for (const [inside, ending] of [['tests', '.tftest.hcl'], ['examples', '.tfvars']]) {
+  for (const [inside, ending] of [['.', '.tfvars'], ['examples', '.tfvars'], ['tests', '.tftest.hcl']]) {
     for (const name of list(path.join(folder, inside)).filter((name) => name.endsWith(ending))) {
-      found.push(...checkFile(await readFile(path.join(folder, inside, name), `${told}/${inside}/${name}`), root, schema));
+      found.push(...checkFile(await readFile(path.join(folder, inside, name), path.join(told, inside, name)), root, schema));
     }
   }
   return { found, counts: { modules: modules.length, resources: modules.flatMap(({ resources }) => resources).length } };

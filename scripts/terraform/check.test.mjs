@@ -78,6 +78,7 @@ for (const [what, files, sentence] of [
   ['a module that is not called', call('  name = "n"\n', 'module.parts.id'), 'terraform/main.tf: "module.parts.id": there is no module "parts"'],
   ['a mistake inside a module', { ...call('  name = "n"\n'), 'parts/main.tf': `${PART}resource "cloudflare_tiered_cache" "x" {\n  zone_id = var.name\n  value = "of"\n}` }, 'terraform/parts/main.tf: cloudflare_tiered_cache.x: "value" takes one of "on", "off", not "of"'],
   ['an example with an unknown variable', { 'main.tf': ZONE, 'examples/a.tfvars': 'zone_id = "z"\nzones = 1\n' }, 'terraform/examples/a.tfvars: there is no variable "zones"'],
+  ['a value for an unknown variable', { 'main.tf': ZONE, 'staging.tfvars': 'zone_id = "z"\nenv = "staging"\n' }, 'terraform/staging.tfvars: there is no variable "env"'],
   ['an example that lacks a variable', { 'main.tf': ZONE, 'examples/a.tfvars': '' }, 'terraform/examples/a.tfvars: the variable "zone_id" is missing'],
   ['a test of an output that is not there', { 'main.tf': ZONE, 'tests/a.tftest.hcl': 'run "r" {\n  variables {\n    zone_id = "z"\n  }\n  assert {\n    condition = output.y == ""\n    error_message = "m"\n  }\n}\n' }, 'terraform/tests/a.tftest.hcl: "output.y": there is no output "y"'],
   ['a test that lacks a variable', { 'main.tf': ZONE, 'tests/a.tftest.hcl': 'run "r" {\n}\n' }, 'terraform/tests/a.tftest.hcl: run "r": the variable "zone_id" is missing'],
