@@ -22,7 +22,9 @@ export async function check(folder, schema, told = path.basename(folder)) {
       found.push(...checkFile(await readFile(path.join(folder, inside, name), path.join(told, inside, name)), root, schema));
     }
   }
-  return { found, counts: { modules: modules.length, resources: modules.flatMap(({ resources }) => resources).length } };
+  const resources = modules.flatMap(({ resources }) => resources);
+  const types = new Set(resources.filter(({ kind }) => kind === 'resource').map(({ type }) => type));
+  return { found, types: [...types], counts: { modules: modules.length, resources: resources.length } };
 }
 
 /** The root module first, then those it calls, each once. */

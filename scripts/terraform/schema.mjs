@@ -22,8 +22,8 @@ export class Schema {
   }
 
   /**
-   * A resource, or a data source: `attributes` that may be set, by name, and `gives(name)`: whether
-   * an attribute can be read. Undefined where the provider has none of that type.
+   * A resource, or a data source: `attributes` that may be set, by name; `given`, those that can be
+   * read; and `gives(name)`, whether one of them is that. Undefined where the provider has none of that type.
    */
   resource(type, kind = 'resource') {
     const name = `${kind === 'data' ? 'data-cloudflare-' : ''}${type.slice(TYPE_PREFIX.length).replaceAll('_', '-')}`;
@@ -42,10 +42,12 @@ function parse(text) {
     if (meta) root = name;
   }
   const [, resourceClass] = text.match(/^export declare class \w+ extends cdktf\.Terraform(?:Resource|DataSource) \{\n([\s\S]*?)^\}/m);
-  const given = new Set([...resourceClass.matchAll(/^ {4}get (\w+)\(\)/gm)].map(([, name]) => plain(name)));
+  const getters = [...resourceClass.matchAll(/^ {4}get (\w+)\(\)/gm)].map(([, name]) => name);
+  const given = new Set(getters.map(plain));
   return {
     attributes: attributes(root, members),
     gives: (name) => given.has(plain(name)),
+    given: getters.filter((name) => !name.endsWith('Input')).map(snake),
   };
 }
 
@@ -75,6 +77,8 @@ function shape(type, members) {
   if (!members.has(bare)) throw new Error(`the schema has a type that is not understood: ${type}`);
   return { kind: 'object', get attributes() { return attributes(bare, members); } };
 }
+
+const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** `accountId` and `account_id` are one name. */
 function plain(name) {

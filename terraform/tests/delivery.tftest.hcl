@@ -50,6 +50,16 @@ run "each_of_three_origins_has_a_tunnel_and_all_have_one_together" {
     condition     = output.origin_urls == "https://a.example.com,https://b.example.com,https://c.example.com"
     error_message = "ORIGIN_URLS is ${output.origin_urls}."
   }
+
+  assert {
+    condition     = alltrue([for name in ["origin-1", "origin-2", "origin-3"] : strcontains(output.next, "cloudflared@pricecast-production-${name}\n")])
+    error_message = "Not every origin's tunnel is to be started: ${output.next}"
+  }
+
+  assert {
+    condition     = !strcontains(output.next, "pricecast-production-api")
+    error_message = "Nobody needs the API's tunnel while the Worker delivers: ${output.next}"
+  }
 }
 
 run "the_rate_limit_counts_both_paths" {
@@ -99,6 +109,19 @@ run "the_cdn_takes_exactly_the_prices_off_the_worker" {
   assert {
     condition     = module.cdn[0].tiered_cache == "off"
     error_message = "Tiered Cache is ${module.cdn[0].tiered_cache}."
+  }
+
+  assert {
+    condition = module.cdn[0].astray == join(" or ", [
+      for path in ["/api/v1/prices", "/v1/prices"] :
+      "(http.host eq \"prices.example.com\" and starts_with(http.request.uri.path, \"${path}\") and not (http.request.uri.path in {\"/api/v1/prices\" \"/v1/prices\"} and http.request.method in {\"GET\" \"HEAD\"}))"
+    ])
+    error_message = "What matches those routes and is no request for prices is blocked, not ${module.cdn[0].astray}."
+  }
+
+  assert {
+    condition     = strcontains(output.next, "cloudflared@pricecast-production-api\n") && !strcontains(output.next, var.origin_secret)
+    error_message = "The tunnel of the API is to be started, and the secret to be told nowhere."
   }
 }
 
