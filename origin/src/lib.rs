@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod feed;
 pub mod form;
 pub mod health;
+pub mod healthcheck;
 pub mod http;
 pub mod ingest;
 pub mod metrics;

@@ -8,7 +8,7 @@ use clap::Parser;
 use pricecast_origin::app::{self, Listeners};
 use pricecast_origin::config::{Config, FileText};
 use pricecast_origin::supervise::Drill;
-use pricecast_origin::{shutdown, telemetry};
+use pricecast_origin::{healthcheck, shutdown, telemetry};
 use tracing::error;
 
 /// Bad configuration (`EX_USAGE` of sysexits.h): told before any port is bound.
@@ -29,6 +29,9 @@ struct Arguments {
     /// Check the configuration and end
     #[arg(long)]
     check: bool,
+    /// Ask the origin that runs here with this configuration whether it lives, and end
+    #[arg(long)]
+    healthcheck: bool,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,15 @@ fn main() -> ExitCode {
         let read = file.map_or("no file".to_owned(), |path| path.display().to_string());
         println!("config: ok ({read}, and the environment)");
         return ExitCode::SUCCESS;
+    }
+    if arguments.healthcheck {
+        return match healthcheck::ask(config.metrics.listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("healthcheck: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
     }
     telemetry::init(&config.log);
     match run(config) {

@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::io::{BufRead as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -163,4 +164,36 @@ async fn after_the_process_stood_still_nothing_old_is_passed_off_as_fresh() {
     tokio::time::sleep(Duration::from_secs(7)).await;
     origin.signal("-CONT");
     live_within(Duration::from_secs(20)).await;
+}
+
+#[test]
+fn the_program_asks_a_running_one_whether_it_lives() {
+    let running = Running::start(&[]);
+    let metrics = running.metrics_url.replace("http://", "").replace("/metrics", "");
+    let ask = || run(program().arg("--healthcheck").env("PRICECAST_METRICS__LISTEN", &metrics));
+    // It has no price to give, and lives.
+    let answer = ask();
+    assert_eq!(answer.status.code(), Some(0), "{}", text(&answer.stderr));
+    drop(running);
+    let answer = ask();
+    assert_eq!(answer.status.code(), Some(1));
+    let told = text(&answer.stderr);
+    assert!(told.starts_with(&format!("healthcheck: ask http://{metrics}/live")), "{told}");
+}
+
+#[test]
+fn who_answers_the_healthcheck_with_anything_but_200_does_not_live() {
+    let impostor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = impostor.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut connection, _) = impostor.accept().unwrap();
+        // What is not read when it closes would take the answer with it.
+        let question = std::io::BufReader::new(&connection).lines().map_while(Result::ok);
+        assert!(question.take_while(|line| !line.is_empty()).count() > 0);
+        connection.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
+    });
+    let answer = run(program().arg("--healthcheck").env("PRICECAST_METRICS__LISTEN", address));
+    answering.join().unwrap();
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(text(&answer.stderr).contains("503"), "{}", text(&answer.stderr));
 }
