@@ -779,16 +779,21 @@ export const matrix = [
     expected: 'all serve true prices through a failover and an outage',
     tests: [
       'node e2e/faults/deploy.test.mjs > each of two versions of the Worker with each of two of the origin gives true prices through a failover',
+      'node e2e/faults/upgrade.test.mjs > each version of the edge has the whole contract from each version of the origin',
     ],
   },
   {
     row: 71,
     group: 'Deploy / schema',
-    fault: 'Rollback: a body in the shared cache, or a snapshot in Redis, of a newer version',
+    fault: 'Upgrade and rollback: what the other version has left in the state file, the shared cache or Redis',
     expected: 'ignored, or read by a tolerant reader; nothing breaks',
     tests: [
       'node e2e/faults/deploy.test.mjs > what a newer version has left in the shared cache is ignored or read by a tolerant reader, and breaks nothing',
       'node e2e/faults/deploy.test.mjs > a Worker deployed, and rolled back, while the origin is dead goes on with the last known prices',
+      'node e2e/faults/upgrade.test.mjs > the last prices that an origin of the previous version has saved are those with which one of this version begins',
+      'node e2e/faults/upgrade.test.mjs > what an edge of the previous version has left in the shared cache is what one of this version gives out while the origin is dead',
+      'node e2e/faults/upgrade.test.mjs > the last prices that an origin of this version has saved are those with which one of the previous version begins',
+      'node e2e/faults/upgrade.test.mjs > what an edge of this version has left in the shared cache is what one of the previous version gives out while the origin is dead',
       'node e2e/faults/redis-snapshot.test.mjs > origins rolled back to before the snapshot in Redis do not read it, and replace it',
       'node e2e/faults/redis-snapshot.test.mjs > under a leader of a release to come a follower says once that it reads nothing, and shows it until it leads itself',
     ],
