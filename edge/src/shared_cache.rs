@@ -195,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_reads_for_other_versions_as_it_always_has() {
+        let at = EdgeMillis::from_ms;
+        let turn = Turn { by: 1, until: at(2), fails: 3, retry_at: at(4), at: at(5) };
+        assert_eq!(encode_turn(&turn), r#"{"by":1,"until":2,"fails":3,"retryAt":4,"at":5}"#);
+        let of_a_later_version = r#"{"at":5,"new":{},"by":1,"until":2,"fails":3,"retryAt":4}"#;
+        assert_eq!(decode_turn(of_a_later_version), Some(turn));
+    }
+
+    #[test]
     fn a_record_from_a_clock_far_ahead_is_not_believed() {
         let at = EdgeMillis::from_ms;
         let now = at(10_000);

@@ -168,6 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_reads_for_other_releases_as_it_always_has() {
+        let body = concat!(
+            r#"{"prices":[{"symbol":"BTC","price":65000.10,"change24h":-1.90,"source":"kraken","asOf":1706900000000,"confirmedAt":1706900000000,"stale":false,"uncertain":false}],"#,
+            r#""timestamp":1706900000000,"stale":false,"freshUntil":1706900005000,"mode":"live","seq":3,"epoch":7,"pollAfterMs":2500,"unavailable":[],"#,
+            r#""sources":{"kraken":{"status":"connected","lastUpdate":1706900000000},"coinbase":{"status":"connected","lastUpdate":1706900000000}}}"#,
+        );
+        let kept = Kept { head: "1 7 3 0cda2def54b16bb9".to_owned(), body: body.into() };
+        assert_eq!(kept, self::kept());
+        assert_eq!(kept.open(at(0)).unwrap(), snapshot(3, at(0)));
+    }
+
+    #[test]
     fn a_body_cut_short_or_changed_anywhere_is_refused() {
         for len in [0, 1, kept().body.len() - 1] {
             let mut kept = kept();

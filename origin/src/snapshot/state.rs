@@ -161,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn the_file_has_the_name_under_which_every_release_of_v1_looks_for_it() {
+        for (is_real_market, name) in [(true, "prices.v1.json"), (false, "prices.v1.custom.json")] {
+            let directory = tempfile::tempdir().unwrap();
+            let state = StateDir::new(directory.path(), is_real_market);
+            state.save(&snapshot(3, at(0)), at(0)).unwrap();
+            let body = fs::read_to_string(directory.path().join(name)).unwrap();
+            assert_eq!(body, render(&snapshot(3, at(0)), at(0)));
+        }
+    }
+
+    #[test]
     fn what_is_saved_is_found_again() {
         let (_directory, state) = empty();
         assert!(matches!(state.load(at(0)), Found::Nothing));
