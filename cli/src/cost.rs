@@ -8,6 +8,8 @@ use fleet_sim::cost::{
 };
 use serde::Serialize;
 
+use crate::text::grouped;
+
 /// List prices of Cloudflare; the origin's own machine is not included.
 #[derive(Debug, Args)]
 pub(crate) struct CostFlags {
@@ -163,16 +165,4 @@ fn dollars(usd: f64) -> String {
         Some((whole, part)) => format!("${}.{part}", grouped(whole)),
         None => format!("${cents}"),
     }
-}
-
-/// Digits in threes.
-fn grouped(digits: &str) -> String {
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,6 +1,8 @@
 //! The binary `pricecast`.
 
 mod cost;
+mod replay;
+mod text;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,6 +11,8 @@ use clap::{Parser, Subcommand};
 
 /// sysexits.h EX_USAGE: asking again in the same way will not help.
 const EX_USAGE: u8 = 64;
+/// sysexits.h EX_DATAERR: what was given cannot be read.
+const EX_DATAERR: u8 = 65;
 
 /// Prices for millions of phones, at most five seconds old.
 #[derive(Debug, Parser)]
@@ -22,6 +26,7 @@ struct Flags {
 enum Command {
     /// What a month costs at Cloudflare, line by line.
     Cost(cost::CostFlags),
+    Replay(replay::ReplayFlags),
 }
 
 fn main() -> ExitCode {
@@ -33,8 +38,14 @@ fn main() -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
         }
     };
-    let Command::Cost(cost) = flags.command;
-    match cost.answer() {
+    match flags.command {
+        Command::Cost(cost) => price(&cost),
+        Command::Replay(replay) => run_again(&replay),
+    }
+}
+
+fn price(flags: &cost::CostFlags) -> ExitCode {
+    match flags.answer() {
         Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
@@ -42,6 +53,17 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("pricecast cost: {error}");
             ExitCode::from(EX_USAGE)
+        }
+    }
+}
+
+fn run_again(flags: &replay::ReplayFlags) -> ExitCode {
+    match flags.run(&mut std::io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pricecast replay: {error}");
+            ExitCode::from(EX_DATAERR)
         }
     }
 }

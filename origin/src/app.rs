@@ -24,6 +24,7 @@ use crate::http::{ConnectionLimits, Site, metrics_router, router};
 use crate::ingest::Mandate;
 use crate::metrics::Metrics;
 use crate::persist::Persist;
+use crate::record::{Recorder, Ring, Writer, folder};
 use crate::snapshot::Store;
 use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
 use crate::status::{Board, Measure};
@@ -132,7 +133,9 @@ pub async fn run(
         shared.store.publish(last, now);
     }
     let measure = shared.measure(&config);
-    let feed = Feed::new(&config, shared.supervisor.clone(), Arc::clone(&shared.store))?;
+    let (recorder, record) = start_record(&config, &shared.metrics)?;
+    let (supervisor, store) = (shared.supervisor.clone(), Arc::clone(&shared.store));
+    let feed = Feed::new(&config, supervisor, store, recorder)?;
     let ingesting = match link {
         None => Ingesting::alone(feed, next_epoch(now, last.as_ref())).await,
         Some(link) => Ingesting::among_others(&config, link, feed, &shared, stop.clone()),
@@ -158,8 +161,23 @@ pub async fn run(
     ingesting.end().await;
     persist.save_now();
     measure.save_now();
+    record.into_iter().for_each(Writer::end);
     info!("stopped: requests finished, last known prices saved");
     Ok(())
+}
+
+/// The record and who writes it, where one is kept.
+fn start_record(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<(Recorder, Option<Writer>)> {
+    let bytes_max = config.record.max_mib << 20;
+    if bytes_max == 0 {
+        return Ok((Recorder::default(), None));
+    }
+    let ring = Ring::new(folder(&config.state_dir), bytes_max);
+    let started = Writer::start(ring, Arc::clone(metrics)).context("start the record's thread")?;
+    Ok((started.0, Some(started.1)))
 }
 
 /// Who sees to the feed.

@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use pricecast_core::{
-    Aggregator, FeedConfig, KrakenEvent, Publisher, Snapshot, SourceEvent, SourceReason,
-    UnixMillis, duration_ms,
-};
+use pricecast_core::{FeedConfig, KrakenEvent, SourceEvent, SourceReason, duration_ms};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +18,9 @@ use crate::exchange::coinbase::{Client, CoinbasePoller};
 use crate::exchange::kraken::dial::Tcp;
 use crate::exchange::kraken::{KrakenStream, Reconnect};
 use crate::exchange::{QUEUE_LEN, Received, Sender, tls};
-use crate::ingest::{Ingest, Mandate};
+use crate::ingest::{self, Ingest, Mandate};
+use crate::record::{Recorder, What};
 use crate::snapshot::Store;
-use crate::snapshot::state::restorable;
 use crate::supervise::{Supervisor, Task};
 
 /// Wishes of the aggregator that may wait for the Kraken adapter.
@@ -52,6 +49,7 @@ struct Parts {
     mandate: watch::Sender<Mandate>,
     reconnect: Arc<Mutex<Reconnect>>,
     coinbase_paused_until_ms: Arc<AtomicU64>,
+    recorder: Recorder,
 }
 
 impl Feed {
@@ -59,7 +57,12 @@ impl Feed {
     ///
     /// # Errors
     /// When the clients of the exchanges cannot be set up.
-    pub fn new(config: &Config, supervisor: Supervisor, store: Arc<Store>) -> anyhow::Result<Self> {
+    pub fn new(
+        config: &Config,
+        supervisor: Supervisor,
+        store: Arc<Store>,
+        recorder: Recorder,
+    ) -> anyhow::Result<Self> {
         let tls = tls::client_config(config.tls.ca_file.as_deref()).context("set up TLS")?;
         let client = Client::new(&config.coinbase.url, tls.clone());
         let parts = Parts {
@@ -76,6 +79,7 @@ impl Feed {
             mandate: watch::Sender::new(Mandate::NONE),
             reconnect: Arc::default(),
             coinbase_paused_until_ms: Arc::default(),
+            recorder,
         };
         Ok(Self { parts: Arc::new(parts), running: None })
     }
@@ -129,20 +133,19 @@ impl Parts {
         let mandate = self.mandate.subscribe();
         let epoch = mandate.borrow().epoch;
         let last = self.store.snapshot();
-        let publisher = match last.as_deref() {
-            Some(last) if last.version.epoch == epoch => Publisher::resume(now, last.clone()),
-            _ => Publisher::new(epoch),
-        };
+        let (aggregator, publisher) = ingest::begin(self.feed.clone(), epoch, last.as_deref(), now);
+        self.recorder.note(now, || What::Begins { feed: Box::new(self.feed.clone()), epoch, last });
         Ingest {
             events,
             actions,
             any_source_live,
             clock,
-            aggregator: aggregator(self.feed.clone(), now, last.as_deref()),
+            aggregator,
             publisher,
             mandate,
             store: Arc::clone(&self.store),
             metrics: Arc::clone(&self.supervisor.metrics),
+            recorder: self.recorder.clone(),
         }
     }
 
@@ -162,6 +165,7 @@ impl Parts {
             reconnect: Arc::clone(&self.reconnect),
             dial: Tcp,
             rng: rand::make_rng(),
+            recorder: self.recorder.clone(),
         }
     }
 
@@ -175,16 +179,9 @@ impl Parts {
             any_source_live,
             metrics: Arc::clone(&self.supervisor.metrics),
             paused_until_ms: Arc::clone(&self.coinbase_paused_until_ms),
+            recorder: self.recorder.clone(),
         }
     }
-}
-
-fn aggregator(feed: FeedConfig, now: UnixMillis, last: Option<&Snapshot>) -> Aggregator {
-    let mut aggregator = Aggregator::new(feed);
-    if let Some(last) = last {
-        aggregator.restore(&restorable(last, now));
-    }
-    aggregator
 }
 
 /// The writer and the adapters that live and die with it.
@@ -252,6 +249,8 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
+    use pricecast_core::UnixMillis;
+
     use super::*;
     use crate::clock::{Clock, Readings};
     use crate::health::Health;
@@ -286,7 +285,8 @@ mod tests {
             health: Arc::clone(&health),
             drill: Drill::default(),
         };
-        let mut feed = Feed::new(&config, supervisor, Arc::new(Store::new(0))).unwrap();
+        let mut feed =
+            Feed::new(&config, supervisor, Arc::new(Store::new(0)), Recorder::default()).unwrap();
         let (duty, within) = (CancellationToken::new(), Duration::from_secs(300));
         tokio::time::timeout(within, feed.start(&duty)).await.unwrap();
         tokio::time::timeout(within, feed.stop()).await.unwrap();

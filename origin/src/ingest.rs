@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pricecast_core::{
-    ASSESS_EVERY_MS, Action, Aggregator, Publisher, Source, Transition, UnixMillis,
+    ASSESS_EVERY_MS, Action, Aggregator, FeedConfig, Publisher, Snapshot, Source, Transition,
+    UnixMillis,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,7 +16,9 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::exchange::Received;
 use crate::metrics::Metrics;
+use crate::record::{Recorder, What};
 use crate::snapshot::Store;
+use crate::snapshot::state::restorable;
 
 /// Events taken in one go before anything else gets its turn.
 const BATCH_LEN_MAX: usize = 256;
@@ -60,6 +63,27 @@ pub struct Ingest {
     pub store: Arc<Store>,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Takes down what is handled and what comes of it.
+    pub recorder: Recorder,
+}
+
+/// Core at its beginning at `now`, when `last` was published before.
+#[must_use]
+pub fn begin(
+    feed: FeedConfig,
+    epoch: u64,
+    last: Option<&Snapshot>,
+    now: UnixMillis,
+) -> (Aggregator, Publisher) {
+    let mut aggregator = Aggregator::new(feed);
+    if let Some(last) = last {
+        aggregator.restore(&restorable(last, now));
+    }
+    let publisher = match last {
+        Some(last) if last.version.epoch == epoch => Publisher::resume(now, last.clone()),
+        _ => Publisher::new(epoch),
+    };
+    (aggregator, publisher)
 }
 
 impl Ingest {
@@ -77,6 +101,7 @@ impl Ingest {
                     for Received { at, event } in batch.drain(..) {
                         self.metrics.event(&event);
                         self.aggregator.handle(at, &event);
+                        self.recorder.note(at, || What::Event(event));
                     }
                 }
                 _ = assess.tick() => self.conclude(self.clock.now()),
@@ -97,9 +122,12 @@ impl Ingest {
             }
         }
         let mandate = *self.mandate.borrow();
-        if now < mandate.until {
-            self.publish(now, mandate.epoch);
-        }
+        let epoch = (now < mandate.until).then_some(mandate.epoch);
+        let is_published = epoch.is_some_and(|epoch| self.publish(now, epoch));
+        self.recorder.note(now, || {
+            let published = if is_published { self.store.snapshot() } else { None };
+            What::Beat { epoch, published }
+        });
         self.metrics.divergences(self.aggregator.divergences(now));
         let of = |source| self.aggregator.confirmations(source).map(move |(s, at)| (s, source, at));
         self.metrics.confirmations(Source::ALL.into_iter().flat_map(of));
@@ -110,17 +138,20 @@ impl Ingest {
             .send_if_modified(|before| std::mem::replace(before, is_live) != is_live);
     }
 
-    fn publish(&mut self, now: UnixMillis, epoch: u64) {
+    /// Publishes if it is due; whether it was.
+    fn publish(&mut self, now: UnixMillis, epoch: u64) -> bool {
         if self.publisher.epoch() != epoch {
             self.publisher = Publisher::new(epoch);
         }
-        if let Some((snapshot, transition)) = self.publisher.publish(now, &self.aggregator) {
-            if let Some(transition) = &transition {
-                self.note(transition);
-            }
-            self.metrics.publication();
-            self.store.publish(snapshot, now);
+        let Some((snapshot, transition)) = self.publisher.publish(now, &self.aggregator) else {
+            return false;
+        };
+        if let Some(transition) = &transition {
+            self.note(transition);
         }
+        self.metrics.publication();
+        self.store.publish(snapshot, now);
+        true
     }
 
     fn note(&self, transition: &Transition) {

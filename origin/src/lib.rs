@@ -7,6 +7,8 @@
 //!                    ─▶ snapshot::Store ─ bytes, ETags ─▶ http ═ HTTP ═▶ edge
 //! ```
 //!
+//! `record` takes down what went in and what came out, so that it can be run again.
+//!
 //! Where several instances share a Redis, `cluster` says which of them ingests, and hands the
 //! others its publications.
 //!
@@ -26,6 +28,7 @@ pub mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod persist;
+pub mod record;
 pub mod retry_after;
 pub mod shutdown;
 pub mod snapshot;

@@ -61,6 +61,7 @@ pub struct Metrics {
     http_connections: Gauge,
     http_limited: Family<OfReason, Counter>,
     state_writes: Family<OfOutcome, Counter>,
+    record_lost: Counter,
     clock_ahead: Seconds,
     task_restarts: Family<OfTask, Counter>,
     redis: RedisMetrics,
@@ -104,6 +105,7 @@ impl Default for Metrics {
             http_connections: Gauge::default(),
             http_limited: Family::default(),
             state_writes: Family::default(),
+            record_lost: Counter::default(),
             clock_ahead: Seconds::default(),
             task_restarts: Family::default(),
             redis: RedisMetrics::default(),
@@ -157,6 +159,7 @@ impl Metrics {
             http_connections "http_connections" "Connections open, those to the metrics included";
             http_limited "http_limited" "Requests and connections refused by a limit, by reason";
             state_writes "state_writes" "Writes of the last known prices to state_dir";
+            record_lost "record_lines_lost" "Lines that are missing in the record of the last hour";
             clock_ahead "clock_ahead_seconds"
                 "How far the clock that is followed (the wall's, or Redis's) is ahead of the process clock";
             task_restarts "task_restarts" "Tasks that failed and were started again";
@@ -274,6 +277,11 @@ impl Metrics {
     /// Counts a write to `state_dir`.
     pub fn state_write(&self, is_ok: bool) {
         self.state_writes.get_or_create(&Self::written(is_ok)).inc();
+    }
+
+    /// Counts lines that are missing in the record.
+    pub fn record_lost(&self, lines: u64) {
+        self.record_lost.inc_by(lines);
     }
 
     const fn written(is_ok: bool) -> OfOutcome {

@@ -17,8 +17,8 @@ use super::reader::Reader;
 use super::value::{Parsed, ParsedList, Value, all_or_mistakes};
 use super::{
     AccessConfig, COINBASE_URL, CoinbaseConfig, Config, Delivery, HttpConfig, KRAKEN_URL,
-    KrakenConfig, LogConfig, LogFormat, MetricsConfig, RedisConfig, RedisUrl, Secret, StoreKind,
-    TlsConfig,
+    KrakenConfig, LogConfig, LogFormat, MetricsConfig, RecordConfig, RedisConfig, RedisUrl, Secret,
+    StoreKind, TlsConfig,
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
@@ -31,6 +31,8 @@ const SYMBOLS_MAX: usize = 500;
 const SECRETS_MAX: usize = 2;
 /// Coinbase caches for 1 s; beyond 3 s its prices would grow old between two polls.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+/// More than a week of five symbols.
+const RECORD_MIB_MAX: u64 = 65_536;
 const POLL_AFTER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 const DRAIN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(60));
 
@@ -45,6 +47,9 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         store: reader.take("store", StoreKind::Memory, |value| {
             value.one_of(&[("memory", StoreKind::Memory), ("redis", StoreKind::Redis)])
         }),
+        record: RecordConfig {
+            max_mib: reader.take("record.max_mib", 64, |value| value.integer(0, RECORD_MIB_MAX)),
+        },
         redis: RedisConfig {
             url: reader.take("redis.url", None, |value| match value.text()? {
                 "" => Ok(None),

@@ -46,6 +46,8 @@ pub struct Config {
     pub poll_after: Duration,
     /// Where the snapshot lives.
     pub store: StoreKind,
+    /// `record.*`
+    pub record: RecordConfig,
     /// `redis.*`
     pub redis: RedisConfig,
     /// `log.*`
@@ -71,6 +73,13 @@ pub enum StoreKind {
     Memory,
     /// In this process, and shared by two or three of them through a Redis.
     Redis,
+}
+
+/// The record of what the exchanges said, for `pricecast replay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordConfig {
+    /// So much of it is kept in `state_dir`; 0: there is none.
+    pub max_mib: u64,
 }
 
 /// The Redis through which several instances agree.

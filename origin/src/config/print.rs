@@ -41,6 +41,8 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.text("state_dir", &config.state_dir.display().to_string());
     out.value("poll_after", &duration(config.poll_after));
     out.text("store", store);
+    out.section("record");
+    out.value("max_mib", &config.record.max_mib.to_string());
     out.section("redis");
     out.text("url", &config.redis.url.as_ref().map(ToString::to_string).unwrap_or_default());
     out.text("prefix", &config.redis.prefix);

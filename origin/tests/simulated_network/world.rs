@@ -16,6 +16,7 @@ use pricecast_origin::exchange::kraken::dial::Dial;
 use pricecast_origin::exchange::{QUEUE_LEN, Received, tls};
 use pricecast_origin::ingest::{Ingest, Mandate};
 use pricecast_origin::metrics::Metrics;
+use pricecast_origin::record::Recorder;
 use pricecast_origin::snapshot::Store;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -334,6 +335,7 @@ async fn origin_host(
         reconnect: Arc::default(),
         dial,
         rng: StdRng::seed_from_u64(seed),
+        recorder: Recorder::default(),
     };
     let mut ingest = Ingest {
         events: received,
@@ -345,6 +347,7 @@ async fn origin_host(
         mandate: watch::Sender::new(Mandate::for_ever(1)).subscribe(),
         store: Arc::clone(&store),
         metrics,
+        recorder: Recorder::default(),
     };
     tokio::task::spawn_local(async move { kraken.run().await });
     tokio::task::spawn_local(async move { ingest.run().await });

@@ -217,7 +217,7 @@ impl Schedule {
         body: &[u8],
         events: &mut Vec<CoinbaseEvent>,
     ) {
-        let Ok(products) = read(body, &ask.symbols, now) else {
+        let Ok(products) = read_answer(body, &ask.symbols, now) else {
             self.fail(now, SourceReason::Undecodable, events);
             return;
         };
@@ -329,10 +329,11 @@ const fn blames_a_product(status: u16) -> bool {
     matches!(status, 400 | 404 | 410 | 414 | 422)
 }
 
-type Product = Result<Quote, (Symbol, RejectReason)>;
+/// What an answer says of a product: a quote, or why it is none.
+pub(crate) type Product = Result<Quote, (Symbol, RejectReason)>;
 
 /// The first row of each product that was asked for.
-fn read(
+pub(crate) fn read_answer(
     body: &[u8],
     asked: &[Symbol],
     now: UnixMillis,

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::client::Client;
+use super::client::{Client, Fetched};
 use super::schedule::{Next, Schedule};
 use crate::clock::Clock;
 use crate::exchange::{Received, Sender};
 use crate::metrics::Metrics;
+use crate::record::{Recorder, What};
 use crate::telemetry::EachOnce;
 
 /// Sleep at most so long, so that "no source is live" shortens a pause of the breaker.
@@ -40,6 +41,8 @@ pub struct CoinbasePoller {
     pub metrics: Arc<Metrics>,
     /// Until when Coinbase has asked to be left alone, epoch ms; shared with whoever comes after.
     pub paused_until_ms: Arc<AtomicU64>,
+    /// Takes down every answer.
+    pub recorder: Recorder,
 }
 
 impl CoinbasePoller {
@@ -73,6 +76,10 @@ impl CoinbasePoller {
             } else if failing.is_news(outcome) {
                 let host = self.client.host();
                 warn!(source = "coinbase", outcome, "ask Coinbase at {host} for prices: {outcome}");
+            }
+            if let Fetched::Body(body) = &fetched {
+                let (symbols, body) = (ask.symbols.clone(), body.clone());
+                self.recorder.note(at, || What::Answer { sent_at, symbols, body });
             }
             for event in schedule.handle(at, sent_at, &ask, &fetched) {
                 if self.tell(at, event).await.is_err() {

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 
 use pricecast_core::{
-    KrakenEvent, RawQuote, Source, SourceReason, Symbol, SystemStatus, Trading, UnixMillis, named,
+    KrakenEvent, Quote, RawQuote, RejectReason, Source, SourceReason, Symbol, SystemStatus,
+    Trading, UnixMillis, named,
 };
 
 use super::messages::{self, Frame, Noise, Ticker, TickerItem};
@@ -341,7 +342,29 @@ impl Session {
     }
 }
 
+/// What a frame that came at `now` says of prices, whether they concern a session or not.
+pub(crate) fn read_ticks(
+    now: UnixMillis,
+    text: &str,
+) -> impl Iterator<Item = Result<Quote, (Symbol, RejectReason)>> {
+    let items = match messages::decode(text) {
+        Ok(Frame::Ticker(ticker)) => ticker.items,
+        _ => vec![],
+    };
+    items.into_iter().filter_map(move |item| {
+        let symbol = Spelling::KrakenV2.symbol(item.pair())?;
+        Some(quote(now, symbol, &item).map_err(|reason| (symbol, reason)))
+    })
+}
+
 fn tick(now: UnixMillis, symbol: Symbol, item: &TickerItem<'_>, is_snapshot: bool) -> KrakenEvent {
+    match quote(now, symbol, item) {
+        Ok(quote) => KrakenEvent::Tick { quote, is_snapshot },
+        Err(reason) => KrakenEvent::TickRefused { symbol, reason },
+    }
+}
+
+fn quote(now: UnixMillis, symbol: Symbol, item: &TickerItem<'_>) -> Result<Quote, RejectReason> {
     let raw = RawQuote {
         source: Source::Kraken,
         symbol,
@@ -351,10 +374,7 @@ fn tick(now: UnixMillis, symbol: Symbol, item: &TickerItem<'_>, is_snapshot: boo
         event_time: item.event_time(),
         trading: Trading::Open,
     };
-    match raw.normalise(now) {
-        Ok(quote) => KrakenEvent::Tick { quote, is_snapshot },
-        Err(reason) => KrakenEvent::TickRefused { symbol, reason },
-    }
+    raw.normalise(now)
 }
 
 /// The engine's states; in all but the first nothing is matched, so no price moves.

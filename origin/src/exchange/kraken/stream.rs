@@ -23,6 +23,7 @@ use super::session::{FIRST_ACK_MS, FrameKind, Session};
 use crate::clock::Clock;
 use crate::exchange::{Received, Sender};
 use crate::metrics::Metrics;
+use crate::record::{Recorder, What};
 use crate::retry_after;
 
 /// Largest message read. A snapshot of 500 symbols takes about 150 kB; the library's own limit
@@ -56,6 +57,8 @@ pub struct KrakenStream<D = Tcp> {
     pub dial: D,
     /// For the jitter of the pauses between connections.
     pub rng: StdRng,
+    /// Takes down every frame.
+    pub recorder: Recorder,
 }
 
 /// Nobody takes our events any more: the process is going down.
@@ -259,6 +262,7 @@ impl<D: Dial> KrakenStream<D> {
         now: UnixMillis,
         text: &str,
     ) {
+        self.recorder.note(now, || What::Frame(text.into()));
         let kind = session.handle_frame(now, text);
         self.metrics.kraken_frame(kind);
         if oddities.is_worth_telling(kind) {
