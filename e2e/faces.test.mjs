@@ -11,11 +11,12 @@ import { startColdOrigin, startOrigin } from './harness/origin.mjs';
 import { until } from './harness/until.mjs';
 
 const SECRET = 'a-secret-of-this-test';
+const STATUS = '/api/v1/status';
 const ON_THEIR_WAY = 'public, max-age=1, stale-while-revalidate=1, stale-if-error=0';
 /** Made by the server around our answer. */
 const TRANSPORT = ['content-length', 'transfer-encoding', 'connection', 'keep-alive'];
 /** In which the faces may differ; `Vary` because the origin has its own gzip, and Cloudflare makes the Worker's. */
-const DIFFER = ['age', 'date', 'cache-status', 'server-timing', 'vary'];
+const DIFFER = ['age', 'date', 'cache-status', 'server-timing', 'vary', 'pricecast-edge-version'];
 /** Another value each time. */
 const MOVE = ['etag', 'pricecast-now'];
 
@@ -46,7 +47,8 @@ test('the same question has the same status and headers at both faces, and says 
   const { faces } = await startFaces(t);
   const noStore = { 'cache-control': 'no-store' };
   const prices = { 'cache-control': 'public, max-age=1', 'cloudflare-cdn-cache-control': ON_THEIR_WAY };
-  for (const [path, options, status, expected] of [
+  const status = { 'cache-control': 'public, max-age=5', 'cloudflare-cdn-cache-control': undefined };
+  for (const [path, options, code, expected] of [
     [PRICES, {}, 200, prices],
     ['/v1/prices', {}, 200, prices],
     [`${PRICES}?`, {}, 200, prices],
@@ -55,6 +57,14 @@ test('the same question has the same status and headers at both faces, and says 
     [PRICES, { method: 'HEAD' }, 200, prices],
     [PRICES, { headers: { 'if-none-match': '*' } }, 304, prices],
     [PRICES, { headers: { 'if-none-match': '"none of ours"' } }, 200, prices],
+    [STATUS, {}, 200, status],
+    [`${STATUS}?`, {}, 200, status],
+    [STATUS, { method: 'HEAD' }, 200, status],
+    [STATUS, { headers: { 'if-none-match': '*' } }, 304, status],
+    [STATUS, { method: 'OPTIONS' }, 204, noStore],
+    [STATUS, { method: 'PUT' }, 405, noStore],
+    [`${STATUS}/`, {}, 404, noStore],
+    ['/v1/status', {}, 404, noStore],
     [PRICES, { method: 'OPTIONS' }, 204, noStore],
     [PRICES, { method: 'POST' }, 405, noStore],
     [PRICES, { method: 'DELETE' }, 405, noStore],
@@ -67,10 +77,10 @@ test('the same question has the same status and headers at both faces, and says 
     const answers = await Promise.all(Object.values(faces).map((face) => face.ask(path, options)));
     const what = `${options.method ?? 'GET'} ${path}`;
     for (const answer of answers) {
-      assert.equal(answer.status, status, what);
+      assert.equal(answer.status, code, what);
       for (const [name, value] of Object.entries(expected)) assert.equal(answer.headers[name], value, `${what}: ${name}`);
       if (options.method === 'HEAD') assert.equal(answer.body, '', what);
-      else if (status >= 400) assertProblem(answer, status, json(answer).code);
+      else if (code >= 400) assertProblem(answer, code, json(answer).code);
     }
     const [worker, cdn] = answers.map(headersOf);
     assert.deepEqual(cdn, worker, what);

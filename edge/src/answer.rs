@@ -7,13 +7,14 @@ use pricecast_core::UnixMillis;
 use pricecast_core::cache_policy::Served;
 use pricecast_wire::headers::{
     self, CACHE_STATUS, CDN_CACHE_CONTROL, CLOUDFLARE_CDN_CACHE_CONTROL, EXPOSE_HEADERS, JSON,
-    MARKET_CUSTOM, NO_STORE, PREFLIGHT, PRICECAST_MARKET, PRICECAST_NOW, PROBLEM_JSON, SECURITY,
-    SERVER_TIMING,
+    MARKET_CUSTOM, NO_STORE, PREFLIGHT, PRICECAST_EDGE_VERSION, PRICECAST_MARKET, PRICECAST_NOW,
+    PROBLEM_JSON, SECURITY, SERVER_TIMING, STATUS_CACHE_CONTROL,
 };
 use pricecast_wire::{Cors, Problem, ProblemCode, if_none_match};
 
 use crate::asked::Asked;
 use crate::config::EdgeConfig;
+use crate::document::Document;
 use crate::kept::Rendered;
 
 /// The grid, in ms, of the `Pricecast-Now` the edge sends: rounded up, so it errs towards older.
@@ -40,8 +41,9 @@ pub(crate) struct Waited {
     pub(crate) has_started: bool,
 }
 
-/// What distinguishes one answer with prices from the next.
+/// What distinguishes one answer from a copy from the next.
 pub(crate) struct Page<'a> {
+    pub(crate) document: Document,
     pub(crate) rendered: &'a Rendered,
     pub(crate) is_custom_market: bool,
     pub(crate) origin_now: UnixMillis,
@@ -50,17 +52,27 @@ pub(crate) struct Page<'a> {
 }
 
 impl Answer {
-    /// Prices.
-    pub(crate) fn prices(config: &EdgeConfig, asked: &Asked, page: &Page<'_>) -> Self {
+    /// What is held.
+    pub(crate) fn held(config: &EdgeConfig, asked: &Asked, page: &Page<'_>) -> Self {
+        let cache_control = match page.document {
+            Document::Prices => config.client_max_age.cache_control(),
+            Document::Status => STATUS_CACHE_CONTROL,
+        };
         let mut headers = vec![
             ("content-type", JSON.into()),
-            ("cache-control", config.client_max_age.cache_control().into()),
+            ("cache-control", cache_control.into()),
             ("etag", page.rendered.etag.to_string().into()),
             (CACHE_STATUS, cache_status(page.served, page.waited).into()),
             (PRICECAST_NOW, stamp(page.origin_now.plus_ms(config.unseen_ms())).to_string().into()),
         ];
-        if config.cache_in_front {
-            headers.push((CLOUDFLARE_CDN_CACHE_CONTROL, CDN_CACHE_CONTROL.into()));
+        match page.document {
+            Document::Prices if config.cache_in_front => {
+                headers.push((CLOUDFLARE_CDN_CACHE_CONTROL, CDN_CACHE_CONTROL.into()));
+            }
+            Document::Prices => {}
+            Document::Status => {
+                headers.push((PRICECAST_EDGE_VERSION, env!("CARGO_PKG_VERSION").into()));
+            }
         }
         if page.is_custom_market {
             headers.push((PRICECAST_MARKET, MARKET_CUSTOM.into()));
@@ -91,14 +103,20 @@ impl Answer {
         self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
     }
 
-    /// 503: no price was ever known here.
-    pub(crate) fn no_data(config: &EdgeConfig, asked: &Asked, waited: Waited) -> Self {
-        let mut answer = Self::problem(
-            &ProblemCode::NoDataYet.into(),
-            &config.cors,
-            config.hsts.as_deref(),
-            asked,
-        );
+    /// 503: nothing was ever known here.
+    pub(crate) fn no_data(
+        config: &EdgeConfig,
+        document: Document,
+        asked: &Asked,
+        waited: Waited,
+    ) -> Self {
+        let problem = match document {
+            Document::Prices => ProblemCode::NoDataYet.into(),
+            Document::Status => {
+                Problem::with_detail(ProblemCode::NoDataYet, "No status is known here yet.")
+            }
+        };
+        let mut answer = Self::problem(&problem, &config.cors, config.hsts.as_deref(), asked);
         answer.headers.push((CACHE_STATUS, "pricecast; fwd=miss; detail=no-data".into()));
         if waited.has_waited {
             answer.headers.push((SERVER_TIMING, format!("wait;dur={}", waited.ms).into()));

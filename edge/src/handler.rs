@@ -42,14 +42,14 @@ pub(crate) async fn handle(
             waited.ms = waited.ms.max(WAIT_MAX_MS);
         }
         looks += 1;
-        let Step { answer, refresh, hot } = match step(env, &asked, now, &mut waited) {
+        let Step { answer, refresh, is_cold, hot } = match step(env, &asked, now, waited) {
             Ok(step) => step,
             Err(answer) => return response(&answer),
         };
-        if let Some(flight) = refresh {
+        if let Some((document, flight)) = refresh {
             waited.has_started = true;
             let (base, ..) = asked.url_parts();
-            context.wait_until(refresh::run(flight, base.to_owned()));
+            context.wait_until(refresh::run(document, flight, base.to_owned()));
         }
         if let Some(hot) = hot {
             hot::keep(&request.url(), hot);
@@ -57,6 +57,7 @@ pub(crate) async fn handle(
         if let Some(answer) = answer {
             return response(&answer);
         }
+        waited.began_cold |= is_cold && !waited.has_waited;
         waited.has_waited = true;
         Delay::from(pause()).await;
         #[cfg(feature = "panic-drill")]
@@ -64,17 +65,9 @@ pub(crate) async fn handle(
     }
 }
 
-fn step(env: &Env, asked: &Asked, now: EdgeMillis, waited: &mut Waited) -> Result<Step, Answer> {
-    memory::with(
-        || load(env),
-        |isolate| {
-            if !waited.has_waited {
-                waited.began_cold = isolate.cache.copy().is_none();
-            }
-            isolate.step(asked, now, *waited)
-        },
-    )
-    .map_err(|problem| Answer::misconfigured(&problem, asked))
+fn step(env: &Env, asked: &Asked, now: EdgeMillis, waited: Waited) -> Result<Step, Answer> {
+    memory::with(|| load(env), |isolate| isolate.step(asked, now, waited))
+        .map_err(|problem| Answer::misconfigured(&problem, asked))
 }
 
 /// The isolate as it starts: the only moment at which variables are read.

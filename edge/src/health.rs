@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pricecast_core::cache_policy::EdgeMillis;
 use serde::Serialize;
 
-use crate::isolate::Isolate;
+use crate::isolate::{Holding, Isolate};
 use crate::origin::Failure;
 
 /// A difference between this clock and the origin's that is worth telling.
@@ -53,14 +53,16 @@ struct Origin {
 
 /// The body of the answer.
 pub(crate) fn report(isolate: &Isolate, now: EdgeMillis) -> String {
-    let copy = isolate.cache.copy().map(|(meta, kept)| {
+    let Holding { cache, last_failure } = &isolate.held.prices;
+    let held = cache.copy().and_then(|(meta, kept)| Some((meta, kept, kept.snapshot()?)));
+    let copy = held.map(|(meta, kept, snapshot)| {
         let origin_now = meta.origin_now(now);
-        let oldest = kept.snapshot.prices.iter().map(|p| p.confirmed_at).min();
+        let oldest = snapshot.prices.iter().map(|p| p.confirmed_at).min();
         let clock_skew_ms = difference(meta.sent_at.as_ms(), meta.origin_sent_at.as_ms());
         Copy {
             epoch: meta.version.epoch,
             seq: meta.version.seq,
-            mode: kept.snapshot.mode(origin_now).as_str(),
+            mode: snapshot.mode(origin_now).as_str(),
             custom_market: kept.is_custom_market,
             age_ms: meta.age_ms(now),
             data_age_ms: oldest.map_or(0, |confirmed| origin_now.ms_since(confirmed)),
@@ -68,9 +70,8 @@ pub(crate) fn report(isolate: &Isolate, now: EdgeMillis) -> String {
             clock_skewed: clock_skew_ms.abs() > SKEW_MAX_MS,
         }
     });
-    let is_stale =
-        isolate.cache.copy().map(|(meta, kept)| kept.snapshot.any_stale(meta.origin_now(now)));
-    let turn = isolate.cache.turn();
+    let is_stale = held.map(|(meta, _, snapshot)| snapshot.any_stale(meta.origin_now(now)));
+    let turn = cache.turn();
     let report = Report {
         status: match is_stale {
             None => "cold",
@@ -82,10 +83,10 @@ pub(crate) fn report(isolate: &Isolate, now: EdgeMillis) -> String {
         origin: Origin {
             reachable: turn.map(|turn| turn.fails == 0),
             fails_in_row: turn.map_or(0, |turn| turn.fails),
-            last_failure: isolate.last_failure.as_ref().map(Failure::code),
+            last_failure: last_failure.as_ref().map(Failure::code),
             configured: isolate.config.origins.len(),
         },
-        older_taken: isolate.cache.rollbacks(),
+        older_taken: cache.rollbacks(),
         unknown_variables: &isolate.config.unknown,
     };
     // Texts and numbers: this cannot fail.

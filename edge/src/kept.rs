@@ -1,19 +1,27 @@
-//! What an isolate keeps with a copy: the parsed snapshot, and the body rendered from it once
-//! per flip, never per request.
+//! What an isolate keeps with a copy: of prices the parsed snapshot, and the body rendered from it
+//! once per flip, never per request; of the status its body as it came.
 
 use std::rc::Rc;
 
 use pricecast_core::cache_policy::{CopyMeta, EdgeMillis};
 use pricecast_core::{Snapshot, SnapshotError, UnixMillis};
-use pricecast_wire::{Encoding, ParseError, etag, parse, render};
+use pricecast_wire::{BODY_LEN_MAX, Encoding, ParseError, etag, parse, render};
 
-/// A snapshot and its present body.
+use crate::document::Document;
+
+/// A copy's content.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    pub(crate) snapshot: Snapshot,
     /// The origin said `Pricecast-Market: custom`.
     pub(crate) is_custom_market: bool,
-    rendered: Option<Rendered>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A snapshot and its present body.
+    Prices(Snapshot, Option<Rendered>),
+    Status(Rendered),
 }
 
 /// A body with its tag, true from one flip to the next.
@@ -49,21 +57,49 @@ pub(crate) enum Unusable {
 }
 
 impl RawCopy {
-    /// Parses it, once per fill.
-    pub(crate) fn read(&self, hold_ms: u64) -> Result<(CopyMeta, Kept), Unusable> {
-        let snapshot = parse(self.body.as_bytes())?;
-        let meta = CopyMeta::new(&snapshot, self.sent_at, self.origin_sent_at, hold_ms)?;
-        let kept = Kept { snapshot, is_custom_market: self.is_custom_market, rendered: None };
-        Ok((meta, kept))
+    /// Takes it for the document it should be; prices are parsed, once per fill.
+    pub(crate) fn read(
+        &self,
+        document: Document,
+        hold_ms: u64,
+    ) -> Result<(CopyMeta, Kept), Unusable> {
+        let Self { sent_at, origin_sent_at, is_custom_market, ref body } = *self;
+        let (meta, content) = match document {
+            Document::Prices => {
+                let snapshot = parse(body.as_bytes())?;
+                let meta = CopyMeta::new(&snapshot, sent_at, origin_sent_at, hold_ms)?;
+                (meta, Content::Prices(snapshot, None))
+            }
+            Document::Status if body.len() > BODY_LEN_MAX => {
+                return Err(ParseError::TooLong { len: body.len() }.into());
+            }
+            Document::Status => {
+                let rendered = Rendered::as_it_came(body, origin_sent_at);
+                (CopyMeta::timeless(sent_at, origin_sent_at), Content::Status(rendered))
+            }
+        };
+        Ok((meta, Kept { is_custom_market, content }))
     }
 }
 
 impl Kept {
+    /// The snapshot, of a copy of the prices.
+    pub(crate) const fn snapshot(&self) -> Option<&Snapshot> {
+        match &self.content {
+            Content::Prices(snapshot, _) => Some(snapshot),
+            Content::Status(_) => None,
+        }
+    }
+
     /// The body as it must read at `shown_at` of the origin's clock.
     pub(crate) fn rendered_at(&mut self, shown_at: UnixMillis) -> &Rendered {
-        let held = self.rendered.take().filter(|held| held.is_true_at(shown_at));
-        let rendered = held.unwrap_or_else(|| Rendered::new(&self.snapshot, shown_at));
-        self.rendered.insert(rendered)
+        match &mut self.content {
+            Content::Status(rendered) => rendered,
+            Content::Prices(snapshot, rendered) => {
+                let held = rendered.take().filter(|held| held.is_true_at(shown_at));
+                rendered.insert(held.unwrap_or_else(|| Rendered::new(snapshot, shown_at)))
+            }
+        }
     }
 }
 
@@ -74,6 +110,16 @@ impl Rendered {
             etag: etag(snapshot, shown_at, Encoding::Identity).into(),
             from: shown_at,
             next_flip: snapshot.next_flip(shown_at),
+        }
+    }
+
+    /// The moment at which the origin sent it makes its tag: the same in every isolate that adopts it.
+    fn as_it_came(body: &str, origin_sent_at: UnixMillis) -> Self {
+        Self {
+            body: body.into(),
+            etag: format!("\"{origin_sent_at}\"").into(),
+            from: UnixMillis::default(),
+            next_flip: None,
         }
     }
 
@@ -89,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_body_is_rendered_anew_at_its_flip_and_not_before() {
-        let (_, mut kept) = raw_copy(0, 0).read(0).unwrap();
+        let (_, mut kept) = raw_copy(0, 0).read(Document::Prices, 0).unwrap();
         let at = |ms| UnixMillis::from_ms(NOW + ms);
         let fresh = kept.rendered_at(at(0)).clone();
         assert!(fresh.body.contains(r#""stale":false,"freshUntil""#));
@@ -104,10 +150,25 @@ mod tests {
     fn a_copy_confirmed_after_it_was_sent_is_refused() {
         let mut raw = raw_copy(0, 0);
         raw.origin_sent_at = UnixMillis::from_ms(NOW - 1_000);
-        assert!(raw.read(1_000).is_ok());
+        assert!(raw.read(Document::Prices, 1_000).is_ok());
         raw.origin_sent_at = UnixMillis::from_ms(NOW - 1_001);
-        assert!(matches!(raw.read(1_000), Err(Unusable::Stamps(_))));
+        assert!(matches!(raw.read(Document::Prices, 1_000), Err(Unusable::Stamps(_))));
         raw.body.truncate(100);
-        assert!(matches!(raw.read(1_000), Err(Unusable::Body(_))));
+        assert!(matches!(raw.read(Document::Prices, 1_000), Err(Unusable::Body(_))));
+    }
+
+    #[test]
+    fn a_status_is_kept_as_it_came_under_one_tag_and_its_length_is_bounded() {
+        let mut raw = raw_copy(0, 0);
+        raw.body = "{}".to_owned();
+        let (_, mut kept) = raw.read(Document::Status, 0).unwrap();
+        for ms in [0, 86_400_000] {
+            let rendered = kept.rendered_at(UnixMillis::from_ms(NOW + ms));
+            assert_eq!((&*rendered.body, &*rendered.etag), ("{}", "\"1706900000000\""));
+        }
+        raw.body = " ".repeat(BODY_LEN_MAX);
+        assert!(raw.read(Document::Status, 0).is_ok());
+        raw.body.push(' ');
+        assert!(matches!(raw.read(Document::Status, 0), Err(Unusable::Body(_))));
     }
 }

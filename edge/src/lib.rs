@@ -15,6 +15,7 @@ mod answer;
 mod asked;
 mod clock;
 mod config;
+mod document;
 #[cfg(feature = "panic-drill")]
 mod drill;
 mod handler;
@@ -29,6 +30,8 @@ mod refresh;
 mod request_tests;
 mod response;
 mod shared_cache;
+#[cfg(test)]
+mod status_tests;
 #[cfg(test)]
 mod test_support;
 

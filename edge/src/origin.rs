@@ -9,16 +9,17 @@ use js_sys::Promise;
 use js_sys::futures::JsFuture;
 use pricecast_core::UnixMillis;
 use pricecast_core::cache_policy::{Attempt, EdgeMillis};
+use pricecast_wire::BODY_LEN_MAX;
 use pricecast_wire::headers::{
     MARKET_CUSTOM, PRICECAST_MARKET, PRICECAST_NOW, PRICECAST_ORIGIN_SECRET, TRACEPARENT,
 };
-use pricecast_wire::{BODY_LEN_MAX, Resource};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, AbortSignal, Headers, Request, RequestInit, Response};
 use worker::{Delay, web_sys};
 
 use crate::clock;
 use crate::config::EdgeConfig;
+use crate::document::Document;
 use crate::kept::{RawCopy, Unusable};
 
 /// What a cache on the way adds to the age it states: `Age` is whole seconds, rounded down.
@@ -75,13 +76,14 @@ impl Failure {
 /// Makes one attempt, the body included, and aborts it when its time is over.
 pub(crate) async fn fetch(
     config: &EdgeConfig,
+    document: Document,
     attempt: Attempt,
     trace: &Trace,
 ) -> Result<RawCopy, Failure> {
     let Attempt { origin, timeout_ms } = attempt;
     let controller = AbortController::new().map_err(broken)?;
     let signal = controller.signal();
-    let exchange = Box::pin(exchange(config, origin, trace, &signal));
+    let exchange = Box::pin(exchange(config, document, origin, trace, &signal));
     let timer = Delay::from(Duration::from_millis(timeout_ms));
     match select(exchange, timer).await {
         Either::Left((outcome, _)) => outcome,
@@ -102,11 +104,12 @@ extern "C" {
 
 async fn exchange(
     config: &EdgeConfig,
+    document: Document,
     origin: usize,
     trace: &Trace,
     signal: &AbortSignal,
 ) -> Result<RawCopy, Failure> {
-    let request = request(config, origin, trace, signal).map_err(broken)?;
+    let request = request(config, document, origin, trace, signal).map_err(broken)?;
     let sent_at = clock::now();
     let response = JsFuture::from(send(&request).map_err(broken)?).await.map_err(broken)?;
     let response: Response = response.dyn_into().map_err(broken)?;
@@ -124,12 +127,13 @@ fn broken(error: JsValue) -> Failure {
 
 fn request(
     config: &EdgeConfig,
+    document: Document,
     origin: usize,
     trace: &Trace,
     signal: &AbortSignal,
 ) -> Result<Request, JsValue> {
     let base = config.origins.get(origin).map_or("", String::as_str);
-    let path = Resource::Prices.paths().first().copied().unwrap_or_default();
+    let path = document.path();
     let headers = Headers::new()?;
     headers.set("accept", "application/json")?;
     headers.set("user-agent", concat!("pricecast-edge/", env!("CARGO_PKG_VERSION")))?;

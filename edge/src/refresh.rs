@@ -7,24 +7,25 @@ use worker::{console_log, console_warn};
 
 use crate::clock::{jitter, now};
 use crate::config::EdgeConfig;
+use crate::document::Document;
 use crate::hot;
-use crate::isolate::Isolate;
+use crate::isolate::Holding;
 use crate::kept::{Kept, RawCopy};
 use crate::memory::with_loaded;
 use crate::origin::{self, Failure, Trace};
 use crate::shared_cache::SharedCache;
 
-/// Runs the refresh that `flight` stands for. `base` is the Worker's own `scheme://host`.
-pub(crate) async fn run(flight: Flight, base: String) {
+/// Runs the refresh of `document` that `flight` stands for. `base` is the Worker's own `scheme://host`.
+pub(crate) async fn run(document: Document, flight: Flight, base: String) {
     let Some(config) = with_loaded(|isolate| isolate.config.clone()) else { return };
-    let shared = SharedCache::new(&base, &config.environment);
+    let shared = SharedCache::new(&base, &config.environment, document);
     let snap = shared.snap().await;
-    let Some(NextStep::ReadTurn) = settle_snap(flight, &config, snap) else { return };
+    let Some(NextStep::ReadTurn) = settle_snap(document, flight, &config, snap) else { return };
     let turn = shared.turn(now()).await;
     let (now, jitter) = (now(), jitter());
-    let step = settle(|isolate| isolate.cache.settle_turn(flight, now, turn, jitter));
+    let step = settle(document, |holding| holding.cache.settle_turn(flight, now, turn, jitter));
     if let Some(NextStep::Fetch { claim, attempt }) = step {
-        let fetch = fetch_until_settled(flight, &config, attempt);
+        let fetch = fetch_until_settled(document, flight, &config, attempt);
         // The outcome is put after the claim, or the claim might land last and hide it.
         let ((), outcome) = join(shared.put_turn(&claim), fetch).await;
         put(&shared, outcome).await;
@@ -47,34 +48,43 @@ struct Outcome {
     turn: Option<Turn>,
 }
 
-fn settle_snap(flight: Flight, config: &EdgeConfig, snap: Option<RawCopy>) -> Option<NextStep> {
+fn settle_snap(
+    document: Document,
+    flight: Flight,
+    config: &EdgeConfig,
+    snap: Option<RawCopy>,
+) -> Option<NextStep> {
     // What cannot be read there is as good as nothing; the origin will tell.
-    let offered = snap.and_then(|raw| raw.read(config.policy().hold_ms).ok());
+    let offered = snap.and_then(|raw| raw.read(document, document.policy(config).hold_ms).ok());
     let now = now();
-    settle(|isolate| isolate.cache.settle_snap(flight, now, offered))
+    settle(document, |holding| holding.cache.settle_snap(flight, now, offered))
 }
 
 /// What is settled may end what was given out until now.
-fn settle<T>(act: impl FnOnce(&mut Isolate) -> T) -> Option<T> {
-    hot::forget();
-    with_loaded(act)
+fn settle<T>(document: Document, act: impl FnOnce(&mut Holding) -> T) -> Option<T> {
+    if document == Document::Prices {
+        hot::forget();
+    }
+    with_loaded(|isolate| act(isolate.held.of(document)))
 }
 
 async fn fetch_until_settled(
+    document: Document,
     mut flight: Flight,
     config: &EdgeConfig,
     mut attempt: Attempt,
 ) -> Outcome {
     loop {
         let trace = Trace::random();
-        let (raw, answer) = match origin::fetch(config, attempt, &trace).await {
+        let (raw, answer) = match origin::fetch(config, document, attempt, &trace).await {
             Ok(raw) => {
-                let answer = raw.read(config.policy().hold_ms).map_err(Failure::from);
+                let read = raw.read(document, document.policy(config).hold_ms);
+                let answer = read.map_err(Failure::from);
                 (Some(raw), answer)
             }
             Err(failure) => (None, Err(failure)),
         };
-        match settle_fetch(&mut flight, attempt, answer, &trace) {
+        match settle_fetch(document, &mut flight, attempt, answer, &trace) {
             Some(Settled::TryNext(next)) => attempt = next,
             Some(Settled::Failed { turn }) => return Outcome { snap: None, turn: Some(turn) },
             Some(Settled::Adopted { turn }) => return Outcome { snap: raw, turn },
@@ -84,6 +94,7 @@ async fn fetch_until_settled(
 }
 
 fn settle_fetch(
+    document: Document,
     flight: &mut Flight,
     attempt: Attempt,
     answer: Result<(CopyMeta, Kept), Failure>,
@@ -96,12 +107,12 @@ fn settle_fetch(
         Err(failure) => (None, failure),
     };
     let told = failure.to_string();
-    let (settled, is_news) = settle(|isolate| {
-        let settled = isolate.cache.settle_fetch(flight, now, answer, jitter);
+    let (settled, is_news) = settle(document, |holding| {
+        let settled = holding.cache.settle_fetch(flight, now, answer, jitter);
         let is_news = match settled {
-            Settled::Adopted { .. } | Settled::LeftBehind => isolate.last_failure.take().is_some(),
+            Settled::Adopted { .. } | Settled::LeftBehind => holding.last_failure.take().is_some(),
             Settled::Overtaken => false,
-            Settled::TryNext(_) | Settled::Failed { .. } => isolate.note_failure(failure),
+            Settled::TryNext(_) | Settled::Failed { .. } => holding.note_failure(failure),
         };
         (settled, is_news)
     })?;
@@ -112,7 +123,7 @@ fn settle_fetch(
             console_log!("origin {} answers again", attempt.origin)
         }
         _ => console_warn!(
-            "origin {}: {told}; serving the last known prices (trace {})",
+            "origin {}: {told}; serving the last known {document} (trace {})",
             attempt.origin,
             trace.id()
         ),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use crate::answer::{Answer, Waited};
 use crate::asked::Asked;
 use crate::config::EdgeConfig;
+use crate::document::Document;
 use crate::isolate::{Isolate, Step};
 use crate::test_support::{config, raw_copy};
 
@@ -301,9 +302,9 @@ proptest! {
         let mut isolate = Isolate::new(config, 1);
         if has_copy {
             let raw = raw_copy(0, 10_000);
-            let read = raw.read(isolate.cache.policy().hold_ms).unwrap();
-            let mut flight = isolate.cache.begin_refresh(raw.sent_at);
-            isolate.cache.settle_fetch(&mut flight, raw.sent_at, Some(read), 0.5);
+            let read = raw.read(Document::Prices, isolate.held.prices.cache.policy().hold_ms).unwrap();
+            let mut flight = isolate.held.prices.cache.begin_refresh(raw.sent_at);
+            isolate.held.prices.cache.settle_fetch(&mut flight, raw.sent_at, Some(read), 0.5);
         }
         let waited = Waited { ms, has_waited, began_cold, has_started };
         let Step { answer, hot, .. } = isolate.step(&asked, at(now), waited);
@@ -323,7 +324,7 @@ proptest! {
         }
         if let Some(hot) = hot {
             prop_assert_eq!(hot.answer.status, 200);
-            prop_assert!(hot.until <= hot.copy.sent_at.plus_ms(isolate.cache.policy().hard_ms));
+            prop_assert!(hot.until <= hot.copy.sent_at.plus_ms(isolate.held.prices.cache.policy().hard_ms));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The data centre's shared cache (Cache API): the last copy and the turn record, under two keys.
+//! The data centre's shared cache (Cache API): of each document the last copy and the turn record, under two keys.
 //! It saves fetches; truth never depends on it. Each operation is bounded in time, and one that
 //! fails counts as "nothing there": on workers.dev there is no such cache at all.
 
@@ -17,6 +17,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
 use worker::{Delay, web_sys};
 
+use crate::document::Document;
 use crate::kept::RawCopy;
 
 /// The major version of the contract: part of the keys. The deployed version is not, so that a
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A turn record binds for 2 s at most, and clocks of one data centre agree better than the rest.
 const AHEAD_MAX_MS: u64 = 3_000;
 
-/// The two entries of one deployment.
+/// The two entries of one document of one deployment.
 pub(crate) struct SharedCache {
     snap_key: String,
     turn_key: String,
@@ -42,9 +43,10 @@ pub(crate) struct SharedCache {
 
 impl SharedCache {
     /// `base` is the Worker's own `scheme://host`, which needs no name look-up.
-    pub(crate) fn new(base: &str, environment: &str) -> Self {
+    pub(crate) fn new(base: &str, environment: &str, document: Document) -> Self {
         let key = |name| format!("{base}/.pricecast/{environment}/{CONTRACT}/{name}");
-        Self { snap_key: key("snap"), turn_key: key("turn") }
+        let (snap, turn) = document.entries();
+        Self { snap_key: key(snap), turn_key: key(turn) }
     }
 
     /// The copy there.
@@ -189,9 +191,13 @@ mod tests {
 
     #[test]
     fn keys_tell_deployments_apart_and_not_versions() {
-        let cache = SharedCache::new("https://prices.example", "staging");
-        assert_eq!(cache.snap_key, "https://prices.example/.pricecast/staging/v1/snap");
-        assert_eq!(cache.turn_key, "https://prices.example/.pricecast/staging/v1/turn");
+        for (document, snap, turn) in
+            [(Document::Prices, "snap", "turn"), (Document::Status, "status", "status-turn")]
+        {
+            let cache = SharedCache::new("https://prices.example", "staging", document);
+            let key = |name| format!("https://prices.example/.pricecast/staging/v1/{name}");
+            assert_eq!((cache.snap_key, cache.turn_key), (key(snap), key(turn)));
+        }
     }
 
     #[test]

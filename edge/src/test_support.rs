@@ -6,6 +6,7 @@ use pricecast_core::UnixMillis;
 use pricecast_core::cache_policy::{EdgeMillis, Settled};
 
 use crate::config::EdgeConfig;
+use crate::document::Document;
 use crate::isolate::Isolate;
 use crate::kept::RawCopy;
 
@@ -55,9 +56,11 @@ impl Isolate {
     /// One that has fetched `raw`.
     pub(crate) fn with_copy(vars: &[(&str, &str)], raw: &RawCopy) -> Self {
         let mut isolate = Self::cold(vars);
-        let mut flight = isolate.cache.begin_refresh(raw.sent_at);
-        let answer = raw.read(isolate.cache.policy().hold_ms).unwrap();
-        let settled = isolate.cache.settle_fetch(&mut flight, raw.sent_at, Some(answer), 0.0);
+        let mut flight = isolate.held.prices.cache.begin_refresh(raw.sent_at);
+        let answer =
+            raw.read(Document::Prices, isolate.held.prices.cache.policy().hold_ms).unwrap();
+        let settled =
+            isolate.held.prices.cache.settle_fetch(&mut flight, raw.sent_at, Some(answer), 0.0);
         assert!(matches!(settled, Settled::Adopted { .. }));
         isolate
     }

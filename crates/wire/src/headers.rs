@@ -17,6 +17,8 @@ pub const SECRET_LEN_MIN: usize = 16;
 /// W3C trace context, minted by the edge for each origin fetch.
 pub const TRACEPARENT: &str = "traceparent";
 
+/// The edge's version, with the status.
+pub const PRICECAST_EDGE_VERSION: &str = "pricecast-edge-version";
 /// How the edge came by its answer (RFC 9211).
 pub const CACHE_STATUS: &str = "cache-status";
 /// Where the time went, on answers that are no hit.

@@ -96,6 +96,20 @@ impl CopyMeta {
         })
     }
 
+    /// Describes a copy of what does not turn stale by itself and has no order of its own: of two, the
+    /// one fetched later is the better one.
+    #[must_use]
+    pub fn timeless(sent_at: EdgeMillis, origin_sent_at: UnixMillis) -> Self {
+        Self {
+            version: Version::default(),
+            sent_at,
+            origin_sent_at,
+            was_left_behind: false,
+            goes_stale_at: None,
+            all_stale_at: origin_sent_at,
+        }
+    }
+
     /// Its age at `now`, since its request left. `None` when `now` lies clearly before that:
     /// the clocks disagree and nothing is known.
     #[must_use]

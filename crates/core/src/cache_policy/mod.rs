@@ -43,6 +43,9 @@ impl Default for EdgePolicy {
 }
 
 impl EdgePolicy {
+    /// That of the status, which tells of minutes and days.
+    pub const STATUS: Self = Self { soft_ms: 10_000, hard_ms: 20_000, hold_ms: 0 };
+
     /// Behind a shared cache ages add up, so the edge holds copies for less. `client_hold_ms` is how
     /// long a client's own cache may hold a body.
     #[must_use]
