@@ -57,6 +57,6 @@ module "rate_limit" {
   count  = var.zone_rules && var.rate_limit_per_10_s > 0 ? 1 : 0
 
   zone_id           = var.zone_id
-  paths             = local.prices_paths
+  paths             = concat(local.prices_paths, ["/api/v1/status"])
   requests_per_10_s = var.rate_limit_per_10_s
 }

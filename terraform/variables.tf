@@ -90,7 +90,7 @@ variable "zone_rules" {
 }
 
 variable "rate_limit_per_10_s" {
-  description = "Requests for prices from one address within 10 s, in one data centre, before it is refused for 10 s. A phone makes 4 to 10; thousands may share an address. 0 makes no rule."
+  description = "Requests for prices or the status from one address within 10 s, in one data centre, before it is refused for 10 s. A phone makes 4 to 10; thousands may share an address. 0 makes no rule."
   type        = number
   default     = 2000
 

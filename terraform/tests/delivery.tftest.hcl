@@ -62,9 +62,9 @@ run "each_of_three_origins_has_a_tunnel_and_all_have_one_together" {
   }
 }
 
-run "the_rate_limit_counts_both_paths" {
+run "the_rate_limit_counts_prices_and_status" {
   assert {
-    condition     = module.rate_limit[0].expression == "(http.request.uri.path in {\"/api/v1/prices\" \"/v1/prices\"})"
+    condition     = module.rate_limit[0].expression == "(http.request.uri.path in {\"/api/v1/prices\" \"/v1/prices\" \"/api/v1/status\"})"
     error_message = "It counts ${module.rate_limit[0].expression}."
   }
 }

@@ -16,14 +16,14 @@ variable "requests_per_10_s" {
 resource "cloudflare_ruleset" "this" {
   zone_id     = var.zone_id
   name        = "Pricecast rate limit"
-  description = "Requests for prices by one address in one data centre"
+  description = "Requests by one address in one data centre"
   kind        = "zone"
   phase       = "http_ratelimit"
 
   rules = [
     {
       ref         = "pricecast_rate_limit"
-      description = "More than ${var.requests_per_10_s} requests for prices in 10 s"
+      description = "More than ${var.requests_per_10_s} requests in 10 s"
       expression  = "(http.request.uri.path in {${join(" ", formatlist("\"%s\"", var.paths))}})"
       action      = "block"
 
