@@ -12,6 +12,7 @@ export class Schema {
   #read = new Map();
 
   constructor(folder) {
+    if (!existsSync(folder)) throw new Error(`${folder} is missing: run scripts/setup first`);
     this.#folder = folder;
   }
 
