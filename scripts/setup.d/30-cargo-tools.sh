@@ -5,6 +5,7 @@
 worker_build_version=0.8.7
 cargo_deny_version=0.20.2
 cargo_nextest_version=0.9.143
+cargo_cyclonedx_version=0.5.9
 
 # wasm-bindgen refuses a file made by another version of itself: the lock file decides.
 wasm_bindgen_version() {
@@ -54,6 +55,16 @@ probe_cargo_deny() { [ "$("$setup_dir/bin/cargo-deny" --version)" = "cargo-deny 
 do_cargo_deny() { install_crate cargo-deny "$cargo_deny_version" --locked; }
 
 help_cargo_deny() { help_cargo_tool; }
+
+title_cargo_cyclonedx() { echo "cargo-cyclonedx $cargo_cyclonedx_version, compiled from crates.io (~1 min)"; }
+
+probe_cargo_cyclonedx() {
+  [ "$("$setup_dir/bin/cargo-cyclonedx" cyclonedx --version)" = "cargo-cyclonedx-cyclonedx $cargo_cyclonedx_version" ]
+}
+
+do_cargo_cyclonedx() { install_crate cargo-cyclonedx "$cargo_cyclonedx_version" --locked; }
+
+help_cargo_cyclonedx() { help_cargo_tool; }
 
 # The archive that worker-build would download by itself (it retries for half a minute when it cannot).
 # Chained by &&: called as a condition, it runs without `set -e`.

