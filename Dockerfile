@@ -10,6 +10,8 @@ WORKDIR /pricecast
 COPY . .
 
 FROM source AS build
+# What /api/v1/status calls this build: --build-arg BUILD_VERSION=$(git describe --tags --always --dirty)
+ARG BUILD_VERSION
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/pricecast/target \
     scripts/build-release && mkdir state
 
