@@ -17,6 +17,7 @@ use crate::clock::{self, Clock};
 use crate::cluster::link::Link;
 use crate::cluster::{self, Member, Parts};
 use crate::config::Config;
+use crate::exchange::tls;
 use crate::feed::Feed;
 use crate::health::Health;
 use crate::http::server::{ServeOptions, serve};
@@ -29,6 +30,7 @@ use crate::snapshot::Store;
 use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
 use crate::status::{Board, Measure};
 use crate::supervise::{Drill, Supervisor, Task};
+use crate::webhook::{Outbox, Webhook};
 use crate::{status, watchdog};
 
 /// Connections that wait to be taken in. The kernel drops what comes beyond, and whoever was
@@ -100,10 +102,18 @@ impl Shared {
         Site::new(config, clock, store, metrics, health, board)
     }
 
-    fn measure(&self, config: &Config) -> Measure {
+    fn measure(&self, config: &Config, outbox: Option<Outbox>) -> Measure {
         let Self { clock, metrics, store, health, board, .. } = self.clone();
-        let parts = status::Parts { store, clock, metrics, health, board };
+        let parts = status::Parts { store, clock, metrics, health, board, outbox };
         Measure::new(parts, &config.symbols, &config.state_dir, config.is_real_market())
+    }
+
+    /// Both ends of the webhook, where there is one.
+    fn webhook(&self, config: &Config) -> anyhow::Result<Option<(Outbox, Webhook)>> {
+        let Some(url) = config.webhook.url.clone() else { return Ok(None) };
+        let tls = tls::client_config(config.tls.ca_file.as_deref()).context("set up TLS")?;
+        let webhook = Webhook::new(url, tls, self.clock.clone(), Arc::clone(&self.metrics));
+        Ok(Some(webhook.context("set up the webhook's client")?))
     }
 }
 
@@ -132,7 +142,8 @@ pub async fn run(
     if let Some(last) = last.as_ref().and_then(|last| restored(last, &config.symbols, now)) {
         shared.store.publish(last, now);
     }
-    let measure = shared.measure(&config);
+    let (outbox, webhook) = shared.webhook(&config)?.unzip();
+    let measure = shared.measure(&config, outbox);
     let (recorder, record) = start_record(&config, &shared.metrics)?;
     let (supervisor, store) = (shared.supervisor.clone(), Arc::clone(&shared.store));
     let feed = Feed::new(&config, supervisor, store, recorder)?;
@@ -154,6 +165,9 @@ pub async fn run(
     tasks.spawn(keep_clock(shared.clone()));
     tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
     tasks.spawn(keep_measuring(measure.clone(), shared.supervisor.clone()));
+    if let Some(webhook) = webhook {
+        tasks.spawn(keep_webhook(webhook, shared.supervisor.clone()));
+    }
     let site = Arc::new(shared.site(&config));
     tasks.spawn(serve_metrics(listeners.metrics, Arc::clone(&site), shared.clone()));
 
@@ -297,6 +311,11 @@ async fn keep_state(persist: Persist, supervisor: Supervisor) {
 async fn keep_measuring(measure: Measure, supervisor: Supervisor) {
     let never = CancellationToken::new();
     supervisor.keep(Task::Status, never, measure, |measure| measure.run().boxed()).await;
+}
+
+async fn keep_webhook(webhook: Webhook, supervisor: Supervisor) {
+    let never = CancellationToken::new();
+    supervisor.keep(Task::Webhook, never, webhook, |webhook| webhook.run().boxed()).await;
 }
 
 async fn keep_clock(shared: Shared) {

@@ -39,6 +39,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod test_support;
 pub mod watchdog;
+pub mod webhook;
 
 /// What exactly this is, where the build was told: `BUILD_VERSION=$(git describe --tags --always) cargo build …`.
 pub const BUILD: Option<&str> = option_env!("BUILD_VERSION");

@@ -4,6 +4,7 @@
 mod from_the_start;
 mod labels;
 mod redis;
+mod status;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,7 @@ pub struct Metrics {
     http_limited: Family<OfReason, Counter>,
     state_writes: Family<OfOutcome, Counter>,
     record_lost: Counter,
+    webhook_messages: Family<OfOutcome, Counter>,
     clock_ahead: Seconds,
     task_restarts: Family<OfTask, Counter>,
     redis: RedisMetrics,
@@ -106,6 +108,7 @@ impl Default for Metrics {
             http_limited: Family::default(),
             state_writes: Family::default(),
             record_lost: Counter::default(),
+            webhook_messages: Family::default(),
             clock_ahead: Seconds::default(),
             task_restarts: Family::default(),
             redis: RedisMetrics::default(),
@@ -159,6 +162,7 @@ impl Metrics {
             http_connections "http_connections" "Connections open, those to the metrics included";
             http_limited "http_limited" "Requests and connections refused by a limit, by reason";
             state_writes "state_writes" "Writes of the last known prices to state_dir";
+            webhook_messages "webhook_messages" "Messages to the webhook, by what became of them";
             record_lost "record_lines_lost" "Lines that are missing in the record of the last hour";
             clock_ahead "clock_ahead_seconds"
                 "How far the clock that is followed (the wall's, or Redis's) is ahead of the process clock";
@@ -312,23 +316,6 @@ impl Metrics {
     /// Tells when each source last confirmed each price.
     pub fn confirmations(&self, all: impl Iterator<Item = (Symbol, Source, UnixMillis)>) {
         self.confirmations.store(Arc::new(all.collect()));
-    }
-
-    /// When each source last confirmed each price; empty where this instance does not ingest.
-    #[must_use]
-    pub fn confirmed(&self) -> Arc<Vec<(Symbol, Source, UnixMillis)>> {
-        self.confirmations.load_full()
-    }
-
-    /// Tells which symbols are suspected frozen.
-    pub fn suspected(&self, all: impl Iterator<Item = Symbol>) {
-        self.suspects.store(Arc::new(all.collect()));
-    }
-
-    /// Which symbols are; none where this instance does not ingest.
-    #[must_use]
-    pub fn suspects(&self) -> Arc<Vec<Symbol>> {
-        self.suspects.load_full()
     }
 
     /// The feed has ended: what it alone knows is not known any more.

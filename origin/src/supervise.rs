@@ -40,6 +40,8 @@ pub enum Task {
     State,
     /// Measures how well the promise is kept.
     Status,
+    /// Tells people of incidents.
+    Webhook,
     /// Serves the metrics.
     Metrics,
     /// Accepts connections on the public listener.
@@ -50,13 +52,14 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ingest,
         Self::Kraken,
         Self::Coinbase,
         Self::Clock,
         Self::State,
         Self::Status,
+        Self::Webhook,
         Self::Metrics,
         Self::Http,
         Self::Cluster,
@@ -72,6 +75,7 @@ impl Task {
             Self::Clock => "clock",
             Self::State => "state",
             Self::Status => "status",
+            Self::Webhook => "webhook",
             Self::Metrics => "metrics",
             Self::Http => "http",
             Self::Cluster => "cluster",

@@ -17,8 +17,8 @@ use super::reader::Reader;
 use super::value::{Parsed, ParsedList, Value, all_or_mistakes};
 use super::{
     AccessConfig, COINBASE_URL, CoinbaseConfig, Config, Delivery, HttpConfig, KRAKEN_URL,
-    KrakenConfig, LogConfig, LogFormat, MetricsConfig, RecordConfig, RedisConfig, RedisUrl, Secret,
-    StoreKind, TlsConfig,
+    KrakenConfig, LogConfig, LogFormat, MetricsConfig, ProbeConfig, RecordConfig, RedisConfig,
+    RedisUrl, Secret, StoreKind, TlsConfig, WebhookConfig, WebhookUrl,
 };
 
 const DEFAULT_SYMBOLS: [&str; 5] = ["BTC", "ETH", "SOL", "XRP", "DOGE"];
@@ -33,6 +33,8 @@ const SECRETS_MAX: usize = 2;
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 /// More than a week of five symbols.
 const RECORD_MIB_MAX: u64 = 65_536;
+/// Of a public address.
+const PUBLIC_EXAMPLE: &str = "https://prices.example.com";
 const POLL_AFTER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 const DRAIN: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(60));
 
@@ -109,10 +111,25 @@ pub(super) fn read(reader: &mut Reader) -> Config {
         coinbase: CoinbaseConfig {
             url: reader.take("coinbase.url", real(COINBASE_URL), |value| {
                 let url = url(value, &["https", "http"], COINBASE_URL)?;
-                if url.path() == "/" { Ok(url) } else { Err(no_path()) }
+                if url.path() == "/" { Ok(url) } else { Err(no_path(COINBASE_URL)) }
             }),
             interval: reader.take("coinbase.interval", Duration::from_secs(1), |value| {
                 within(value.duration("1s")?, INTERVAL)
+            }),
+        },
+        webhook: WebhookConfig {
+            url: reader.take("webhook.url", None, |value| match value.text()? {
+                "" => Ok(None),
+                text => WebhookUrl::parse(text).map(Some),
+            }),
+        },
+        probe: ProbeConfig {
+            url: reader.take("probe.url", None, |value| match value.text()? {
+                "" => Ok(None),
+                _ => {
+                    let url = url(value, &["https", "http"], PUBLIC_EXAMPLE)?;
+                    if url.path() == "/" { Ok(Some(url)) } else { Err(no_path(PUBLIC_EXAMPLE)) }
+                }
             }),
         },
     }
@@ -296,8 +313,8 @@ fn prefix(value: &Value) -> Parsed<String> {
     }
 }
 
-fn no_path() -> String {
-    format!("must have no path, e.g. {COINBASE_URL:?}")
+fn no_path(example: &str) -> String {
+    format!("must have no path, e.g. {example:?}")
 }
 
 fn within(value: Duration, (min, max): (Duration, Duration)) -> Parsed<Duration> {

@@ -7,6 +7,7 @@ mod print;
 mod reader;
 mod redis_url;
 mod value;
+mod webhook_url;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use reqwest::Url;
 
 pub use reader::{ConfigError, Problem};
 pub use redis_url::RedisUrl;
+pub use webhook_url::WebhookUrl;
 
 /// Prefix of the variables that are read; sections are parted by two underscores:
 /// `PRICECAST_HTTP__LISTEN` is `http.listen`.
@@ -64,6 +66,10 @@ pub struct Config {
     pub kraken: KrakenConfig,
     /// `coinbase.*`
     pub coinbase: CoinbaseConfig,
+    /// `webhook.*`
+    pub webhook: WebhookConfig,
+    /// `probe.*`
+    pub probe: ProbeConfig,
 }
 
 /// Where the snapshot lives.
@@ -209,6 +215,20 @@ pub struct CoinbaseConfig {
     pub url: Url,
     /// Pause between two polls.
     pub interval: Duration,
+}
+
+/// Messages to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Where they go; `None`: nowhere.
+    pub url: Option<WebhookUrl>,
+}
+
+/// The look at what the public is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    /// The public address, without a path; `None`: it is not looked at.
+    pub url: Option<Url>,
 }
 
 /// A shared secret; prints as `***`.

@@ -74,6 +74,10 @@ pub(super) fn to_toml(config: &Config) -> String {
     out.section("coinbase");
     out.text("url", config.coinbase.url.as_str());
     out.value("interval", &duration(config.coinbase.interval));
+    out.section("webhook");
+    out.text("url", config.webhook.url.as_ref().map_or("", |_| super::SECRET_PLACEHOLDER));
+    out.section("probe");
+    out.text("url", config.probe.url.as_ref().map_or("", |url| url.as_str()));
     out.0
 }
 

@@ -155,7 +155,7 @@ impl Reader {
 
 fn shown(key: &str, value: &Value) -> String {
     match value {
-        _ if key.starts_with("access.") => format!("{key} = ***"),
+        _ if key.starts_with("access.") || key == "webhook.url" => format!("{key} = ***"),
         Value::Text(text) if key == "redis.url" => format!("{key} = {:?}", RedisUrl::masked(text)),
         value => format!("{key} = {value}"),
     }

@@ -248,3 +248,28 @@ fn the_example_file_shows_every_key_with_its_default() {
     let defaults: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(settings, defaults);
 }
+
+#[test]
+fn the_address_of_a_webhook_is_never_shown() {
+    let canary = "https://hooks.example/T0/canary";
+    let config = load(&format!("webhook.url = \"{canary}\""), &[]).unwrap();
+    assert_eq!(config.webhook.url.as_ref().unwrap().reveal().as_str(), canary);
+    assert!(config.to_toml().contains("[webhook]\nurl = \"***\"\n"), "{}", config.to_toml());
+    assert!(!format!("{config:?}").contains("canary"));
+    for wrong in ["canary", "ftp://canary", "https://", "https://hooks.example/#canary", "***"] {
+        let told = complaint("", &[("PRICECAST_WEBHOOK__URL", wrong)]);
+        assert!(told.starts_with("webhook.url = *** (PRICECAST_WEBHOOK__URL): is "), "{told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+    assert_eq!(default().webhook.url, None);
+}
+
+#[test]
+fn what_is_probed_is_an_address_without_a_path() {
+    let config = load("probe.url = \"https://prices.example\"", &[]).unwrap();
+    assert_eq!(config.probe.url.unwrap().as_str(), "https://prices.example/");
+    for wrong in ["prices.example", "https://prices.example/api/v1/prices", "https://a?b=c"] {
+        let told = complaint(&format!("probe.url = \"{wrong}\""), &[]);
+        assert!(told.contains("https://prices.example.com"), "{told}");
+    }
+}

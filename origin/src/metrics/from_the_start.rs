@@ -11,6 +11,7 @@ use crate::exchange::kraken::session::{CloseReason, FrameKind};
 use crate::http::limited_reasons;
 use crate::supervise::Task;
 use crate::watchdog::Stall;
+use crate::webhook::Delivery;
 
 impl Metrics {
     pub(super) fn tell_from_the_start(&self) {
@@ -45,6 +46,9 @@ impl Metrics {
         }
         for is_ok in [true, false] {
             let _ = self.state_writes.get_or_create(&Self::written(is_ok));
+        }
+        for outcome in Delivery::NAMES {
+            let _ = self.webhook_messages.get_or_create(&OfOutcome { outcome });
         }
         self.redis.tell_from_the_start();
     }

@@ -19,11 +19,13 @@ use tracing::{info, warn};
 
 use self::report::Context;
 use crate::clock::Clock;
+use crate::cluster::Standing;
 use crate::form::Forms;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::snapshot::Store;
 use crate::state_file::StateFile;
+use crate::webhook::Outbox;
 
 const FILE_NAME: &str = "objective.v1.json";
 /// What was measured on another market says nothing of the real one.
@@ -65,6 +67,8 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// Where reports go.
     pub board: Arc<Board>,
+    /// Where people are told, if they are.
+    pub outbox: Option<Outbox>,
 }
 
 /// Measures. All clones are one.
@@ -145,6 +149,12 @@ impl Measure {
         };
         let changes = self.with(|objective| objective.note(now, &evidence));
         changes.iter().for_each(tell);
+        let Parts { outbox, health, .. } = &self.shared.parts;
+        if let Some(outbox) = outbox.as_ref().filter(|_| speaks(health.standing()))
+            && !changes.is_empty()
+        {
+            outbox.post(report::message(&changes, self.shared.is_real_market));
+        }
     }
 
     fn report(&self, now: UnixMillis) {
@@ -182,6 +192,11 @@ impl Measure {
     fn with<T>(&self, act: impl FnOnce(&mut Objective) -> T) -> T {
         act(&mut self.shared.objective.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether this instance tells people: of several the one that leads. All see the same, so one is enough.
+fn speaks(standing: Option<Standing>) -> bool {
+    standing.is_none_or(|standing| standing.leads.is_some())
 }
 
 fn tell(change: &Change) {

@@ -1,8 +1,11 @@
 //! From what was measured to the body of the contract. Pure: the clock is the caller's.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pricecast_core::objective::{
-    AgeRings, AgeSummary, GOOD_OF_10_000, Incident, Objective, SeenAt, Trouble, WINDOW_MINUTES,
+    AgeRings, AgeSummary, Change, GOOD_OF_10_000, Incident, Objective, SeenAt, Trouble,
+    WINDOW_MINUTES,
 };
 use pricecast_core::{Snapshot, Source, SourceReason, Symbol, UnixMillis};
 use pricecast_wire::status::{
@@ -90,6 +93,33 @@ pub(super) fn words(trouble: Trouble) -> String {
         }
         Trouble::SourceDown(source) => format!("{source} is not connected"),
     }
+}
+
+/// Incidents one message names; of more it says how many.
+const NAMED_MAX: usize = 10;
+
+/// What people are told of `changes`: a line for each.
+pub(super) fn message(changes: &[Change], is_real_market: bool) -> String {
+    let market = if is_real_market { "" } else { " (custom market)" };
+    let mut lines: Vec<_> = changes
+        .iter()
+        .take(NAMED_MAX)
+        .map(|change| match change {
+            Change::Began(Incident { trouble, began_at, .. }) => {
+                format!("Pricecast{market}: {}, since {}", words(*trouble), rfc3339(*began_at))
+            }
+            Change::Ended(Incident { trouble, began_at, seen_at }) => {
+                let lasted = Duration::from_secs(seen_at.ms_since(*began_at).div_ceil(1_000));
+                let lasted = humantime::format_duration(lasted);
+                format!("Pricecast{market}: recovered after {lasted}: {}", words(*trouble))
+            }
+        })
+        .collect();
+    let more = changes.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        lines.push(format!("… and {more} more: /api/v1/status has them all"));
+    }
+    lines.join("\n")
 }
 
 fn error_budget(objective: &Objective, now: UnixMillis) -> ErrorBudgetBody {

@@ -1,8 +1,10 @@
+use pricecast_core::Source;
+use pricecast_core::objective::{Incident, Trouble};
 use serde_json::Value;
 
 use super::*;
 use crate::config::{Config, FileText};
-use crate::test_support::snapshot;
+use crate::test_support::{at, snapshot};
 
 struct Fixture {
     measure: Measure,
@@ -21,6 +23,7 @@ fn fixture(directory: &Path) -> Fixture {
         metrics: Arc::default(),
         health: Arc::default(),
         board: Arc::clone(&board),
+        outbox: None,
     };
     let file = FileText { name: "test", text: "symbols = [\"BTC\"]" };
     let symbols = Config::load(Some(file), []).unwrap().symbols;
@@ -159,4 +162,42 @@ fn each_report_has_a_tag_of_its_own_and_so_has_each_coding() {
     tags.sort();
     tags.dedup();
     assert_eq!(tags.len(), 4, "{tags:?}");
+}
+
+#[test]
+fn of_several_instances_the_leader_tells_people() {
+    let standing = |leads| Standing {
+        leads,
+        seen_epoch: 7,
+        redis: crate::cluster::Redis::Answers,
+        refused: None,
+    };
+    for (standing, is_told) in
+        [(None, true), (Some(standing(Some(7))), true), (Some(standing(None)), false)]
+    {
+        assert_eq!(speaks(standing), is_told, "{standing:?}");
+    }
+}
+
+#[test]
+fn a_message_has_a_line_for_each_change_and_names_ten_at_most() {
+    let incident = |trouble| Incident { trouble, began_at: at(0), seen_at: at(200_000) };
+    let symbol = |n| Symbol::parse(&format!("S{n}")).unwrap();
+    let both = [
+        Change::Began(incident(Trouble::SourceDown(Source::Kraken))),
+        Change::Ended(incident(Trouble::AllStale)),
+    ];
+    assert_eq!(
+        report::message(&both, true),
+        "Pricecast: kraken is not connected, since 2024-02-02T18:53:20.000Z\n\
+         Pricecast: recovered after 3m 20s: no price is fresh; the last known ones are served, flagged"
+    );
+    for (count, lines) in [(10, 10), (11, 11), (500, 11)] {
+        let many: Vec<_> =
+            (0..count).map(|n| Change::Began(incident(Trouble::SymbolStale(symbol(n))))).collect();
+        let told = report::message(&many, false);
+        assert_eq!(told.lines().count(), lines, "{count}");
+        assert_eq!(told.contains("and 490 more"), count == 500);
+        assert!(told.starts_with("Pricecast (custom market): S0 is not fresh"));
+    }
 }
