@@ -28,7 +28,7 @@ use crate::persist::Persist;
 use crate::record::{Recorder, Ring, Writer, folder};
 use crate::snapshot::Store;
 use crate::snapshot::state::{Found, StateDir, aged, next_epoch, restored};
-use crate::status::{Board, Measure};
+use crate::status::{Board, Measure, Probe};
 use crate::supervise::{Drill, Supervisor, Task};
 use crate::webhook::{Outbox, Webhook};
 use crate::{status, watchdog};
@@ -165,6 +165,9 @@ pub async fn run(
     tasks.spawn(keep_clock(shared.clone()));
     tasks.spawn(keep_state(persist.clone(), shared.supervisor.clone()));
     tasks.spawn(keep_measuring(measure.clone(), shared.supervisor.clone()));
+    if let Some(probe) = probe(&config, &measure)? {
+        tasks.spawn(keep_probing(probe, shared.supervisor.clone()));
+    }
     if let Some(webhook) = webhook {
         tasks.spawn(keep_webhook(webhook, shared.supervisor.clone()));
     }
@@ -178,6 +181,13 @@ pub async fn run(
     record.into_iter().for_each(Writer::end);
     info!("stopped: requests finished, last known prices saved");
     Ok(())
+}
+
+/// Whoever looks at the public address, where one is named.
+fn probe(config: &Config, measure: &Measure) -> anyhow::Result<Option<Probe>> {
+    let Some(url) = &config.probe.url else { return Ok(None) };
+    let tls = tls::client_config(config.tls.ca_file.as_deref()).context("set up TLS")?;
+    Ok(Some(Probe::new(url, tls, measure.clone()).context("set up the probe's client")?))
 }
 
 /// The record and who writes it, where one is kept.
@@ -311,6 +321,11 @@ async fn keep_state(persist: Persist, supervisor: Supervisor) {
 async fn keep_measuring(measure: Measure, supervisor: Supervisor) {
     let never = CancellationToken::new();
     supervisor.keep(Task::Status, never, measure, |measure| measure.run().boxed()).await;
+}
+
+async fn keep_probing(probe: Probe, supervisor: Supervisor) {
+    let never = CancellationToken::new();
+    supervisor.keep(Task::Probe, never, probe, |probe| probe.run().boxed()).await;
 }
 
 async fn keep_webhook(webhook: Webhook, supervisor: Supervisor) {

@@ -27,6 +27,7 @@ pub mod healthcheck;
 pub mod http;
 pub mod ingest;
 pub mod metrics;
+pub mod outgoing;
 pub mod persist;
 pub mod record;
 pub mod retry_after;

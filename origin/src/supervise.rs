@@ -40,6 +40,8 @@ pub enum Task {
     State,
     /// Measures how well the promise is kept.
     Status,
+    /// Asks the public address.
+    Probe,
     /// Tells people of incidents.
     Webhook,
     /// Serves the metrics.
@@ -52,13 +54,14 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ingest,
         Self::Kraken,
         Self::Coinbase,
         Self::Clock,
         Self::State,
         Self::Status,
+        Self::Probe,
         Self::Webhook,
         Self::Metrics,
         Self::Http,
@@ -75,6 +78,7 @@ impl Task {
             Self::Clock => "clock",
             Self::State => "state",
             Self::Status => "status",
+            Self::Probe => "probe",
             Self::Webhook => "webhook",
             Self::Metrics => "metrics",
             Self::Http => "http",

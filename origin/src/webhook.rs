@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use pricecast_core::{backoff_delay_ms, named};
-use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -17,7 +16,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::WebhookUrl;
 use crate::metrics::Metrics;
-use crate::retry_after;
+use crate::{outgoing, retry_after};
 
 /// Messages that may wait. Each is one look's news, so more than that is a flood.
 const QUEUE_LEN: usize = 32;
@@ -97,13 +96,7 @@ impl Webhook {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<(Outbox, Self)> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .user_agent(crate::USER_AGENT)
-            .build()?;
+        let client = outgoing::client(tls, TIMEOUT)?;
         let (sender, queue) = mpsc::channel(QUEUE_LEN);
         let outbox = Outbox { queue: sender, metrics: Arc::clone(&metrics) };
         Ok((outbox, Self { url, client, queue, clock, metrics }))

@@ -137,3 +137,25 @@ async fn people_are_told_once_when_a_source_is_down_and_once_when_it_is_back() {
     }
     origin.end().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_the_public_is_told_has_ages_of_its_own_and_a_failing_look_is_told() {
+    let (sim, first, state) = live().await;
+    let of_second = tempdir().unwrap();
+    let probe = format!("probe.url = \"{}\"", first.url);
+    let origin = Origin::start(&sim, &of_second, &probe).await;
+    let report = wait_until(&origin, "seen at the public address", 20 * SECOND, |report| {
+        samples(report, "edge") >= 1
+    })
+    .await;
+    assert!(report["probe"]["lastOkAt"].is_string(), "{report}");
+    assert_eq!(report["probe"]["failsInRow"], 0);
+    first.end().await.unwrap();
+    let report = wait_until(&origin, "that it fails", 30 * SECOND, |report| {
+        report["probe"]["failsInRow"] != 0
+    })
+    .await;
+    assert_eq!(report["probe"]["lastFailure"], "connect");
+    origin.end().await.unwrap();
+    drop(state);
+}

@@ -1,6 +1,7 @@
 //! How well the promise is kept, measured here: looks ten times a second at what is served, reports every
 //! five seconds, keeps what it knows over a restart. What is good, and what an incident is, core says.
 
+mod probe;
 mod report;
 mod saved;
 
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use self::probe::Probe;
+use self::probe::{Failure, Looks};
 use self::report::Context;
 use crate::clock::Clock;
 use crate::cluster::Standing;
@@ -83,6 +86,8 @@ struct Shared {
     is_real_market: bool,
     began_at: UnixMillis,
     objective: Mutex<Objective>,
+    /// How the probe is doing; `None` before it has looked, or where nobody looks.
+    looks: Mutex<Option<Looks>>,
     file: StateFile,
     /// Held while writing: the write on the way out must not meet the one of every minute.
     writing: Mutex<()>,
@@ -103,6 +108,7 @@ impl Measure {
             is_real_market,
             began_at: now,
             objective,
+            looks: Mutex::default(),
             file,
             writing: Mutex::default(),
             is_unwritable: AtomicBool::new(false),
@@ -166,9 +172,36 @@ impl Measure {
             began_at: *began_at,
             standing: parts.health.standing(),
             served: served.as_deref(),
+            looks: *self.shared.looks.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let body = self.with(|objective| report::report(objective, &context, now));
         parts.board.put(body.to_json(), now);
+    }
+
+    /// Notes what the probe has seen, and says how it is doing.
+    fn note_probe(&self, looked: Result<Vec<(Symbol, u64)>, Failure>) -> Looks {
+        let now = self.shared.parts.clock.now();
+        let failure = looked.as_ref().err().copied();
+        self.with(|objective| {
+            for (symbol, age_ms) in looked.unwrap_or_default() {
+                if self.shared.symbols.contains(&symbol) {
+                    objective.note_at_edge(now, symbol, age_ms);
+                }
+            }
+        });
+        let mut looks = self.shared.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = looks.get_or_insert_default();
+        let was_failing = looks.last_failure.is_some();
+        looks.note(now, failure);
+        match failure {
+            Some(failure) if !was_failing => {
+                let reason = failure.as_str();
+                warn!(reason, "probe.url brings no prices ({reason})");
+            }
+            None if was_failing => info!("probe.url brings prices again"),
+            _ => {}
+        }
+        *looks
     }
 
     /// Writes what is known to `state_dir`, in this thread.

@@ -9,10 +9,11 @@ use pricecast_core::objective::{
 };
 use pricecast_core::{Snapshot, Source, SourceReason, Symbol, UnixMillis};
 use pricecast_wire::status::{
-    AgeBody, AgesBody, ErrorBudgetBody, IncidentBody, IncidentsBody, OriginBody, StatusBody,
-    StatusSourceBody, StatusSourcesBody, SymbolAgesBody,
+    AgeBody, AgesBody, ErrorBudgetBody, IncidentBody, IncidentsBody, OriginBody, ProbeBody,
+    StatusBody, StatusSourceBody, StatusSourcesBody, SymbolAgesBody,
 };
 
+use super::probe::{Failure, Looks};
 use crate::cluster::Standing;
 
 /// What a report says beside what was measured.
@@ -22,6 +23,7 @@ pub(super) struct Context<'a> {
     pub(super) began_at: UnixMillis,
     pub(super) standing: Option<Standing>,
     pub(super) served: Option<&'a Snapshot>,
+    pub(super) looks: Option<Looks>,
 }
 
 /// The report as of `now`.
@@ -44,7 +46,15 @@ pub(super) fn report(objective: &Objective, context: &Context<'_>, now: UnixMill
         },
         error_budget: error_budget(objective, now),
         ages: context.symbols.iter().map(|&symbol| symbol_ages(objective, symbol, now)).collect(),
-        probe: None,
+        probe: context.looks.map(probe),
+    }
+}
+
+fn probe(looks: Looks) -> ProbeBody {
+    ProbeBody {
+        last_ok_at: looks.last_ok_at.map(rfc3339),
+        fails_in_row: looks.fails_in_row,
+        last_failure: looks.last_failure.as_ref().map(Failure::as_str),
     }
 }
 

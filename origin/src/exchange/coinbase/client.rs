@@ -5,12 +5,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header;
 use pricecast_core::{Symbol, UnixMillis, named};
-use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
 use rustls::ClientConfig;
 
 use crate::exchange::pairs::Spelling;
-use crate::retry_after;
+use crate::{outgoing, retry_after};
 
 /// Connect, send, wait and read together; below the shortest poll interval, so that requests
 /// never overlap.
@@ -109,15 +108,7 @@ impl Client {
     /// # Errors
     /// When the client cannot be built or `base` cannot carry a path.
     pub fn new(base: &Url, tls: ClientConfig) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            // As the socket to Kraken: a proxy of the environment would decide what is a price.
-            .no_proxy()
-            .timeout(TOTAL_TIMEOUT)
-            .user_agent(crate::USER_AGENT)
-            .build()?;
-        Ok(Self { http, url: base.join(PATH)? })
+        Ok(Self { http: outgoing::client(tls, TOTAL_TIMEOUT)?, url: base.join(PATH)? })
     }
 
     /// Whom it asks, with the port where that is another than the usual.
