@@ -30,9 +30,9 @@ use crate::snapshot::Store;
 use crate::state_file::StateFile;
 use crate::webhook::Outbox;
 
-const FILE_NAME: &str = "objective.v1.json";
+const FILE_NAME: &str = "objective.v1.json.gz";
 /// What was measured on another market says nothing of the real one.
-const CUSTOM_FILE_NAME: &str = "objective.v1.custom.json";
+const CUSTOM_FILE_NAME: &str = "objective.v1.custom.json.gz";
 const REPORT_EVERY_MS: u64 = 5_000;
 const SAVE_EVERY_MS: u64 = 60_000;
 
@@ -210,7 +210,7 @@ impl Measure {
         let _guard = writing.lock().unwrap_or_else(PoisonError::into_inner);
         // Written from a copy, or looks would wait for it.
         let objective = self.with(|objective| objective.clone());
-        let outcome = file.replace(saved::to_json(&objective).as_bytes());
+        let outcome = file.replace(&saved::to_bytes(&objective));
         let is_news = is_unwritable.swap(outcome.is_err(), Ordering::Relaxed) != outcome.is_err();
         let path = file.path();
         match outcome {
@@ -256,7 +256,7 @@ fn tell(change: &Change) {
 /// What an earlier run has measured, if it is there and can be read.
 fn load(file: &StateFile, symbols: &[Symbol], now: UnixMillis) -> Objective {
     let read = || -> Result<_, saved::Unusable> {
-        file.read()?.map(|content| saved::from_json(&content, symbols, now)).transpose()
+        file.read()?.map(|content| saved::from_bytes(&content, symbols, now)).transpose()
     };
     read().map(Option::unwrap_or_default).unwrap_or_else(|error| {
         let kept_as = file.put_aside(now);

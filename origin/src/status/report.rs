@@ -33,7 +33,8 @@ pub(super) fn report(objective: &Objective, context: &Context<'_>, now: UnixMill
         generated_at: rfc3339(now),
         origin: OriginBody {
             version: env!("CARGO_PKG_VERSION"),
-            build: crate::BUILD,
+            // A container's build that was not told either sets it to nothing.
+            build: crate::BUILD.filter(|build| !build.is_empty()),
             started_at: rfc3339(context.began_at),
             role: role(context.standing),
         },

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{Config, FileText};
+use crate::form::gzip;
 use crate::test_support::{at, snapshot};
 
 struct Fixture {
@@ -95,7 +96,10 @@ fn what_was_measured_is_known_after_a_restart() {
 
 #[test]
 fn a_file_that_cannot_be_used_is_put_aside_and_measuring_begins_anew() {
-    for content in ["", "{", "{}", "[1,2]", "{\"ages\":[],\"budget\":7,\"open\":[],\"past\":[]}"] {
+    let half = || gzip(&[b'{'; 1_000]).slice(..20);
+    let of = |json: &str| gzip(json.as_bytes());
+    let budget_of_7 = of("{\"ages\":[],\"budget\":7,\"open\":[],\"past\":[]}");
+    for content in ["".into(), "{}".into(), half(), of("{"), of("{}"), of("[1,2]"), budget_of_7] {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(FILE_NAME), content).unwrap();
         let fixture = fixture(directory.path());
@@ -105,7 +109,7 @@ fn a_file_that_cannot_be_used_is_put_aside_and_measuring_begins_anew() {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         assert!(
-            names.len() == 1 && names[0].starts_with("objective.v1.json.unusable-"),
+            names.len() == 1 && names[0].starts_with("objective.v1.json.gz.unusable-"),
             "{names:?}"
         );
     }
@@ -127,7 +131,7 @@ fn a_name_or_kind_of_a_later_version_is_left_out_and_the_rest_is_taken() {
         incident("flood"),
         incident("all_stale"),
     );
-    std::fs::write(directory.path().join(FILE_NAME), content).unwrap();
+    std::fs::write(directory.path().join(FILE_NAME), gzip(content.as_bytes())).unwrap();
     let fixture = fixture(directory.path());
     let body = fixture.body(fixture.clock.now());
     assert_eq!(body["incidents"]["recent"].as_array().unwrap().len(), 1);
