@@ -1,6 +1,7 @@
 //! The binary `pricecast`.
 
 mod cost;
+mod doctor;
 mod replay;
 mod text;
 
@@ -27,6 +28,7 @@ enum Command {
     /// What a month costs at Cloudflare, line by line.
     Cost(cost::CostFlags),
     Replay(replay::ReplayFlags),
+    Doctor(doctor::DoctorFlags),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     match flags.command {
         Command::Cost(cost) => price(&cost),
         Command::Replay(replay) => run_again(&replay),
+        Command::Doctor(doctor) => look(&doctor),
     }
 }
 
@@ -64,6 +67,17 @@ fn run_again(flags: &replay::ReplayFlags) -> ExitCode {
         Err(error) => {
             eprintln!("pricecast replay: {error}");
             ExitCode::from(EX_DATAERR)
+        }
+    }
+}
+
+fn look(flags: &doctor::DoctorFlags) -> ExitCode {
+    match flags.run(&mut std::io::stdout()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pricecast doctor: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod app;
 pub mod clock;
 pub mod cluster;
 pub mod config;
+pub mod config_file;
 pub mod exchange;
 pub mod feed;
 pub mod form;

@@ -1,20 +1,19 @@
 //! `pricecast-origin`: arguments → configuration → log → run → exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 use pricecast_origin::app::{self, Listeners};
-use pricecast_origin::config::{Config, FileText};
+use pricecast_origin::config::Config;
+use pricecast_origin::config_file::{file_in, load};
 use pricecast_origin::supervise::Drill;
 use pricecast_origin::{healthcheck, shutdown, telemetry};
 use tracing::error;
 
 /// Bad configuration (`EX_USAGE` of sysexits.h): told before any port is bound.
 const EXIT_CONFIG: u8 = 64;
-/// Read when it is there and no other file is named.
-const DEFAULT_FILE: &str = "pricecast.toml";
 
 /// One feed of crypto prices from Kraken and Coinbase, over HTTP.
 #[derive(Parser)]
@@ -70,27 +69,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The file to read: the one named, else the one in the working directory.
-fn file_in(named: Option<&Path>) -> Option<&Path> {
-    named.or(Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()))
-}
-
-fn load(named: Option<&Path>) -> anyhow::Result<Config> {
-    let path = file_in(named);
-    let name = path.map(|path| path.display().to_string()).unwrap_or_default();
-    let text = match path {
-        Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
-            format!("config: read {name}, named by --config or found in the working directory")
-        })?),
-        None => None,
-    };
-    let file = text.as_deref().map(|text| FileText { name: &name, text });
-    let is_text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-    };
-    Ok(Config::load(file, std::env::vars_os().filter_map(is_text))?)
 }
 
 #[tokio::main]

@@ -19,7 +19,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 7] = [
     ("crates/fleet-sim", &["pricecast-core"]),
     ("origin", &["pricecast-core", "pricecast-wire"]),
     ("edge", &["pricecast-core", "pricecast-wire"]),
-    ("cli", &["fleet-sim", "pricecast-core", "pricecast-origin"]),
+    ("cli", &["fleet-sim", "pricecast-core", "pricecast-origin", "pricecast-wire"]),
 ];
 
 /// All that core may use of others: no clock, no I/O, no async, no serde.

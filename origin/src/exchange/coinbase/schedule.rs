@@ -330,10 +330,13 @@ const fn blames_a_product(status: u16) -> bool {
 }
 
 /// What an answer says of a product: a quote, or why it is none.
-pub(crate) type Product = Result<Quote, (Symbol, RejectReason)>;
+pub type Product = Result<Quote, (Symbol, RejectReason)>;
 
-/// The first row of each product that was asked for.
-pub(crate) fn read_answer(
+/// The first row of each product that was asked for, in an answer that came at `now`.
+///
+/// # Errors
+/// [`messages::Undecodable`] when it is no list of products.
+pub fn read_answer(
     body: &[u8],
     asked: &[Symbol],
     now: UnixMillis,
