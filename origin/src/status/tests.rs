@@ -81,7 +81,7 @@ fn what_was_measured_is_known_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let before = fixture(directory.path());
     let now = before.clock.now();
-    before.store.publish(snapshot(1, now), now);
+    before.store.publish(snapshot(1, now.minus_ms(15_000)), now);
     for ms in (0..=15_000).step_by(100) {
         before.measure.look(now.minus_ms(15_000).plus_ms(ms));
     }
@@ -91,7 +91,8 @@ fn what_was_measured_is_known_after_a_restart() {
     assert_eq!(was["ages"], is["ages"]);
     assert_eq!(was["errorBudget"], is["errorBudget"]);
     assert_eq!(was["incidents"], is["incidents"]);
-    assert_ne!(is["ages"][0]["served"], Value::Null);
+    assert_eq!(is["ages"][0]["served"]["day"]["maxMs"], 15_000);
+    assert_eq!(is["incidents"]["open"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -121,20 +122,25 @@ fn a_name_or_kind_of_a_later_version_is_left_out_and_the_rest_is_taken() {
     let rings = |symbol, seen_at| {
         format!(r#"{{"symbol":"{symbol}","seenAt":"{seen_at}","minutes":[],"hours":[]}}"#)
     };
-    let incident = |kind| {
-        format!(r#"{{"kind":"{kind}","symbol":null,"source":null,"beganAt":1,"seenAt":2,"new":3}}"#)
+    let incident = |kind, symbol| {
+        format!(
+            r#"{{"kind":"{kind}","symbol":"{symbol}","source":null,"beganAt":1,"seenAt":2,"new":3}}"#
+        )
     };
     let content = format!(
-        r#"{{"ages":[{},{}],"budget":{{"began":7,"seenAt":420000,"bad":[[7,7,true]]}},"open":[],"past":[{},{}],"later":1}}"#,
+        r#"{{"ages":[{},{}],"budget":{{"began":7,"seenAt":420000,"bad":[[7,7,true]]}},"open":[],"past":[{},{},{}],"later":1}}"#,
         rings("BTC", "elsewhere"),
         rings("not a symbol", "served"),
-        incident("flood"),
-        incident("all_stale"),
+        incident("flood", "BTC"),
+        incident("symbol_frozen", "BTC"),
+        incident("symbol_frozen", "ETH"),
     );
     std::fs::write(directory.path().join(FILE_NAME), gzip(content.as_bytes())).unwrap();
     let fixture = fixture(directory.path());
     let body = fixture.body(fixture.clock.now());
-    assert_eq!(body["incidents"]["recent"].as_array().unwrap().len(), 1);
+    let recent = body["incidents"]["recent"].as_array().unwrap();
+    let symbols: Vec<_> = recent.iter().map(|incident| &incident["symbol"]).collect();
+    assert_eq!(symbols, ["ETH", "BTC"], "the latest first");
     assert_eq!(body["errorBudget"]["countedMinutes"], 43_200);
 }
 
@@ -204,4 +210,15 @@ fn a_message_has_a_line_for_each_change_and_names_ten_at_most() {
         assert_eq!(told.contains("and 490 more"), count == 500);
         assert!(told.starts_with("Pricecast (custom market): S0 is not fresh"));
     }
+}
+
+#[test]
+fn what_was_measured_of_a_symbol_that_is_not_configured_any_more_is_let_go() {
+    let [btc, eth] = ["BTC", "ETH"].map(|text| Symbol::parse(text).unwrap());
+    let mut objective = Objective::default();
+    for symbol in [btc, eth] {
+        objective.note_at_edge(at(0), symbol, 7);
+    }
+    let kept = saved::from_bytes(&saved::to_bytes(&objective), &[eth], at(0)).unwrap();
+    assert_eq!(kept.ages.all().map(|(symbol, ..)| symbol).collect::<Vec<_>>(), [eth]);
 }

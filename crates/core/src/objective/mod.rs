@@ -139,6 +139,7 @@ mod tests {
             let mut objective = Objective::default();
             objective.note(at(0), &serving(&snapshot(at(0), at(0))));
             let one_is_old = snapshot(at(0), at(age_ms));
+            objective.note(at(3_000), &serving(&one_is_old));
             objective.note(at(age_ms), &serving(&one_is_old));
             assert_eq!(objective.budget.report(at(age_ms)).bad_minutes, bad, "{age_ms}");
         }
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn one_stale_price_among_fresh_ones_is_an_incident_that_goes_on_when_all_are() {
         let mut objective = Objective::default();
-        for ms in (0..40_000).step_by(100) {
+        for ms in (0..80_000).step_by(100) {
             let eth_at = at(ms.min(20_000));
             objective.note(at(ms), &serving(&snapshot(at(0), eth_at)));
         }
