@@ -268,6 +268,13 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_is_fresh_until_its_first_price_turns_stale() {
+        let prices = [3_000, 1_042, 2_000].map(|ms| point("BTC", Source::Kraken, at(ms)));
+        assert_eq!(snapshot(prices.to_vec()).fresh_until(), Some(at(6_042)));
+        assert_eq!(snapshot(vec![]).fresh_until(), None);
+    }
+
+    #[test]
     fn k_counts_each_distinct_flip_once() {
         let s = snapshot(vec![
             point("BTC", Source::Kraken, at(1_042)),

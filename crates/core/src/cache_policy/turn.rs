@@ -133,6 +133,13 @@ mod tests {
     }
 
     #[test]
+    fn the_others_wait_from_four_hundred_to_nine_hundred_ms_both_included() {
+        let turn = Turn::succeeded(0, EdgeMillis::from_ms(1_706_900_000_000));
+        let waits = || (0..10_000).map(|me| turn.patience_ms(me));
+        assert_eq!((waits().min(), waits().max()), (Some(400), Some(900)));
+    }
+
+    #[test]
     fn the_lots_of_neighbouring_isolates_are_spread_evenly_over_their_half_second() {
         for ms in [1_706_900_000_000, 1_706_900_000_001] {
             let at = EdgeMillis::from_ms(ms);

@@ -181,6 +181,30 @@ mod tests {
     use super::*;
     use crate::test_support::at;
 
+    /// Frames came at 1,000 and, after a gap that may be the exchange's, at 5,000.
+    fn stalled() -> Link {
+        let mut link = Link::new();
+        link.on_connected(at(0));
+        link.on_system(SystemStatus::Online);
+        link.on_pong(at(900), at(800));
+        link.on_proof(at(1_000));
+        link.on_pong(at(1_200), at(1_100));
+        link.on_proof(at(5_000));
+        assert_eq!(link.proved_at(), Some(at(800)), "withheld");
+        link
+    }
+
+    #[test]
+    fn a_pong_that_is_as_late_proves_what_was_withheld_unless_trading_has_ended_meanwhile() {
+        let maintenance = SystemStatus::NotTrading(SourceReason::Maintenance);
+        for (system, proved_at) in [(SystemStatus::Online, at(1_100)), (maintenance, at(800))] {
+            let mut link = stalled();
+            link.on_system(system);
+            link.on_pong(at(5_010), at(1_150));
+            assert_eq!(link.proved_at(), Some(proved_at), "{system:?}");
+        }
+    }
+
     #[test]
     fn without_a_connection_it_is_down_whatever_was_said_before() {
         let down = |link: &Link, reason| {

@@ -40,6 +40,30 @@ fn of_two_answers_of_one_version_the_later_is_held() {
     assert_eq!(settled, Settled::Adopted { turn: None });
     assert_eq!(cache.copy().map(|(meta, _)| meta.sent_at), Some(edge(1_100)));
     assert_eq!(cache.rollbacks(), 0, "the same version is no step back");
+    let flight = cache.begin_refresh(edge(40_000));
+    cache.settle_snap(flight, edge(40_000), Some(copy(1, 40_000, 40_000)));
+    assert_eq!(cache.copy().map(|(meta, _)| meta.sent_at), Some(edge(40_000)));
+    assert_eq!(cache.rollbacks(), 0, "nor after half a minute without a fresh price");
+}
+
+#[test]
+fn the_copy_that_is_held_already_is_not_taken_from_the_shared_cache_again() {
+    let mut cache = warm();
+    let flight = cache.begin_refresh(edge(1_100));
+    let (meta, _) = copy(1, 0, 0);
+    assert_eq!(cache.settle_snap(flight, edge(1_100), Some((meta, 2))), NextStep::ReadTurn);
+    assert_eq!(cache.copy().map(|(_, body)| *body), Some(1), "what was kept with it stays");
+}
+
+#[test]
+fn a_flight_is_overtaken_as_soon_as_another_has_begun_and_that_one_goes_on() {
+    let mut cache = warm();
+    let mut slow = begin_fetch(&mut cache, 1_100, None);
+    let mut fast = begin_fetch(&mut cache, 2_400, None);
+    let settled = cache.settle_fetch(&mut slow, edge(2_410), None, 0.0);
+    assert_eq!(settled, Settled::Overtaken, "its failure is no news");
+    let settled = cache.settle_fetch(&mut fast, edge(2_450), Some(copy(2, 2_400, 2_400)), 0.0);
+    assert_eq!(settled, Settled::Adopted { turn: None });
 }
 
 #[test]

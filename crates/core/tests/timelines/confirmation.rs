@@ -155,6 +155,30 @@ fn silent_for_ten_seconds_while_the_other_moves_more_than_25_bp_is_suspected_fro
 }
 
 #[test]
+fn what_is_suspected_or_in_doubt_is_asked_for_at_once_and_not_only_after_a_frame() {
+    let asked_at = |feed: &Feed| {
+        let asks = |(_, a): &&(u64, Action)| matches!(a, Action::ResubscribeKraken(_));
+        feed.actions.iter().rev().find(asks).map(|(ms, _)| *ms)
+    };
+    let told_at = |feed: &Feed, name| {
+        feed.transitions.iter().find(|(_, t)| t.as_str() == name).map(|(ms, _)| *ms)
+    };
+    let is_between_heartbeats = |at: Option<u64>| at.is_some_and(|ms| ms % 1_000 >= 500);
+    let mut feed = Feed::live(&[("BTC", "10000.0")]);
+    feed.run_ms(10_000);
+    feed.coinbase.prices.insert(symbol("BTC"), "10030.00".to_owned());
+    feed.run_ms(1_000);
+    let suspected_at = told_at(&feed, "suspected_frozen");
+    assert!(is_between_heartbeats(suspected_at));
+    assert_eq!(asked_at(&feed), suspected_at);
+    feed.coinbase.prices.insert(symbol("BTC"), "10001.00".to_owned());
+    feed.run_ms(1_000);
+    let cleared_at = told_at(&feed, "suspicion_cleared");
+    assert!(is_between_heartbeats(cleared_at));
+    assert_eq!(asked_at(&feed), cleared_at);
+}
+
+#[test]
 fn coinbase_following_a_move_that_kraken_made_first_raises_no_suspicion() {
     // It comes as near as 10050, and 25 bp of that are 25.125.
     for (coinbase, is_suspected) in [("10075.12", false), ("10075.13", true)] {
@@ -284,6 +308,17 @@ fn a_symbol_quiet_for_thirty_seconds_is_resubscribed_and_must_answer_in_three() 
     feed.say(symbol("BTC"), "67432.1", true);
     feed.run_ms(10_300);
     assert_eq!(feed.source("BTC"), Source::Kraken);
+}
+
+#[test]
+fn a_quiet_symbol_is_asked_for_within_200_ms_of_a_frame_or_else_after_the_next_one() {
+    for (ticked_ms, asked_ms) in [(2_200, 32_200), (2_210, 33_000)] {
+        let mut feed = Feed::live(&[("BTC", "10000.0")]);
+        feed.run_ms(ticked_ms - feed.now_ms);
+        feed.tick("BTC", "10000.0");
+        feed.run_ms(32_000);
+        assert_eq!(feed.actions.first().map(|(ms, _)| *ms), Some(asked_ms), "after {ticked_ms}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which prices are believed, and which symbols have one.
 
-use pricecast_core::{CoinbaseEvent, KrakenEvent, Mode, Source, SourceReason};
+use pricecast_core::{CoinbaseEvent, KrakenEvent, Mode, RejectReason, Source, SourceReason};
 
 use crate::support::{FIVE, Feed, both, symbol};
 
@@ -27,6 +27,18 @@ fn a_crash_seen_on_both_is_published_within_a_second_of_the_second_source() {
     feed.coinbase.prices.insert(symbol("BTC"), "26980.00".to_owned());
     let took_ms = feed.run_until(3_000, |f| f.price("BTC").starts_with("269"));
     assert!(took_ms <= 1_000 + 200, "{took_ms} ms, of which up to 1,000 until the poll");
+}
+
+#[test]
+fn a_price_that_kraken_proves_no_more_does_not_stand_against_a_jump_on_coinbase() {
+    let mut feed = both();
+    let reason = RejectReason::PriceMissing;
+    feed.kraken(KrakenEvent::TickRefused { symbol: symbol("ETH"), reason });
+    feed.run_ms(4_000);
+    assert_eq!(feed.source("ETH"), Source::Coinbase);
+    feed.coinbase.prices.insert(symbol("ETH"), "4200.00".to_owned());
+    let took_ms = feed.run_until(10_000, |f| f.price("ETH") == "4200.00");
+    assert!((3_000..=5_100).contains(&took_ms), "unopposed for 3 s: {took_ms} ms");
 }
 
 #[test]

@@ -61,6 +61,20 @@ fn each_source_tells_when_it_last_confirmed_each_price_whichever_is_served() {
 }
 
 #[test]
+fn data_last_arrived_when_the_one_of_the_sources_that_was_heard_last_was_heard() {
+    let mut feed = Feed::new(&FIVE);
+    assert_eq!(feed.aggregator.data_at(), None);
+    feed.connect();
+    assert_eq!(feed.aggregator.data_at(), Some(feed.now()), "Kraken alone");
+    feed.now_ms += 200;
+    feed.poll();
+    assert_eq!(feed.aggregator.data_at(), Some(feed.now()), "Coinbase after it");
+    feed.now_ms += 200;
+    feed.kraken(KrakenEvent::Heartbeat);
+    assert_eq!(feed.aggregator.data_at(), Some(feed.now()), "Kraken after that");
+}
+
+#[test]
 fn a_coinbase_price_is_live_for_its_interval_and_two_seconds() {
     let mut feed = both();
     feed.kraken.is_up = false;
@@ -72,6 +86,17 @@ fn a_coinbase_price_is_live_for_its_interval_and_two_seconds() {
     assert!(feed.aggregator.any_source_live(feed.now()), "2.9 s old");
     feed.run_ms(100);
     assert!(!feed.aggregator.any_source_live(feed.now()), "3.0 s old");
+}
+
+#[test]
+fn a_kraken_price_is_live_for_three_seconds() {
+    let mut feed = Feed::new(&FIVE);
+    feed.connect();
+    feed.kraken.is_up = false;
+    feed.run_ms(2_990);
+    assert!(feed.aggregator.any_source_live(feed.now()), "2.99 s old");
+    feed.run_ms(10);
+    assert!(!feed.aggregator.any_source_live(feed.now()), "3 s old");
 }
 
 #[test]
