@@ -17,6 +17,7 @@ const QUIET_RESUBSCRIBE_AFTER_MS: u64 = 30_000;
 pub(super) struct KrakenListing {
     pub(super) listing: Listing,
     pub(super) rides: bool,
+    /// Since when its ticks have been live; `None` while it is suspected or a candidate waits.
     pub(super) live_since: Option<UnixMillis>,
     /// On this connection.
     pub(super) last_tick_at: Option<UnixMillis>,
@@ -118,6 +119,16 @@ mod tests {
         }
         let restored = KrakenListing { news_at: None, ..entry };
         assert!(restored.is_news(&quote("100"), true));
+    }
+
+    #[test]
+    fn of_two_prices_of_the_other_source_that_were_equally_near_the_first_is_the_measure() {
+        let mut entry = holding(&quote("100"));
+        entry.note_news(&quote("100"), false, Some(price("99.90")));
+        entry.note_other(price("100.10"));
+        assert_eq!(entry.left_behind_by(price("100.30")), Some(price("99.90")), "40 bp away");
+        entry.note_other(price("100.09"));
+        assert_eq!(entry.left_behind_by(price("100.30")), None, "21 bp from the nearer one");
     }
 
     #[test]

@@ -309,11 +309,8 @@ impl Kraken {
 
     /// The held price, if it is live at `now`.
     pub(crate) fn live(&self, index: usize, now: UnixMillis) -> Option<Held> {
-        let entry = self.listings.get(index)?;
-        entry.live_since?;
-        let is_doubted = entry.is_suspected || entry.listing.gate.is_waiting();
-        self.held(index)
-            .filter(|held| !is_doubted && now.ms_since(held.confirmed_at) < KRAKEN_DEADLINE_MS)
+        self.listings.get(index)?.live_since?;
+        self.held(index).filter(|held| now.ms_since(held.confirmed_at) < KRAKEN_DEADLINE_MS)
     }
 
     /// A price that is suspected, and yet stands against a candidate of the other source: asked
