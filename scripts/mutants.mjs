@@ -9,7 +9,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { score, unexplained, verdicts } from './mutants/score.mjs';
+import { afterBoth, score, unexplained, verdicts } from './mutants/score.mjs';
 import { PATH, root, target } from './places.mjs';
 
 const CAUGHT_MIN_PERCENT = 90;
@@ -63,8 +63,8 @@ async function main() {
   if (alive.length > 0) {
     say('second pass: the timelines by seeds');
     await run(THOROUGH, output, { only: alive });
-    const again = found(output);
-    all = all.map((mutant) => again.find(({ name }) => name === mutant.name) ?? mutant);
+    // cargo-mutants does not let the deletions of a field be left out by name.
+    all = afterBoth(all, found(output));
   }
 
   const document = path.join(root, 'docs/mutants.md');

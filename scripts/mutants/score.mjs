@@ -4,7 +4,7 @@
 const AREAS = [
   ['health', /\/(breaker|backoff|coinbase|listing|kraken\/\w+)\.rs$/],
   ['freshness', /\/(snapshot|publish|poll)\.rs$/],
-  ['aggregator', /\/(aggregate|plausibility)\.rs$/],
+  ['aggregator', /\/(aggregate|aggregate\/\w+|plausibility)\.rs$/],
   ['lease', /\/lease\/\w+\.rs$/],
   ['cache policy', /\/cache_policy\/\w+\.rs$/],
 ];
@@ -25,6 +25,9 @@ export function verdicts(outcomes) {
       caught: judged[summary],
     }));
 }
+
+/** After a second pass, too: what the first has caught stays caught, whatever the second ran beside what was alive. */
+export const afterBoth = (first, second) => first.map((mutant) => (mutant.caught ? mutant : (second.find(({ name }) => name === mutant.name) ?? mutant)));
 
 /** Per area and for all together: how many, how many caught, and the share in per cent. */
 export function score(all) {
