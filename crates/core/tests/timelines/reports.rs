@@ -4,6 +4,7 @@ use pricecast_core::{
     CoinbaseEvent, KrakenEvent, Source, SourceReason, SourceStatus, SystemStatus, UnixMillis,
 };
 
+use crate::confirmation::frozen_while_coinbase_moves;
 use crate::support::{FIVE, Feed, both, symbol};
 
 fn told(feed: &Feed, source: Source) -> (SourceStatus, Option<SourceReason>) {
@@ -72,6 +73,15 @@ fn data_last_arrived_when_the_one_of_the_sources_that_was_heard_last_was_heard()
     feed.now_ms += 200;
     feed.kraken(KrakenEvent::Heartbeat);
     assert_eq!(feed.aggregator.data_at(), Some(feed.now()), "Kraken after that");
+}
+
+#[test]
+fn the_symbols_suspected_frozen_are_told_until_they_are_cleared() {
+    let mut feed = frozen_while_coinbase_moves("10030.00");
+    let suspected = |f: &Feed| f.aggregator.suspected().collect::<Vec<_>>();
+    assert_eq!(suspected(&feed), [symbol("BTC")], "and not ETH");
+    feed.tick("BTC", "10029.5");
+    assert_eq!(suspected(&feed), []);
 }
 
 #[test]
