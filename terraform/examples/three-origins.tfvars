@@ -1,6 +1,6 @@
 # Three origins that stand in for one another through a Redis near them (store = "redis" in each one's
 # pricecast.toml). That Redis is theirs alone: nothing here leads to it.
-# Copy it to terraform/terraform.tfvars and put in your own.
+# Copy it to terraform/production.tfvars (or staging.tfvars) and put in your own.
 
 account_id = "00000000000000000000000000000000"
 zone_id    = "00000000000000000000000000000000"
