@@ -95,6 +95,14 @@ test('nothing is released but what has been tested, and nothing of it comes from
   assert.ok(!release.text.includes('actions/cache@'));
 });
 
+test('what is in each program of a release is signed with it', () => {
+  const { programs, publish } = workflows().find(({ file }) => file === 'release.yml').jobs;
+  const packed = [...programs.steps.map(({ run = '' }) => run).join('\n').matchAll(/\bdist\/([\w-]+)/g)].map(([, program]) => program);
+  const signed = publish.steps.flatMap((step) => step.with?.['sbom-path'] ?? []);
+  assert.deepEqual(signed.toSorted(), packed.map((program) => `out/${program}.cdx.json`).toSorted());
+  for (const program of packed) assert.match(text('scripts/sbom'), new RegExp(`^describe \\w+ ${program} `, 'm'));
+});
+
 test("GitHub's own parser understands them, and the expressions in them", async () => {
   assert.deepEqual(await mistakes(workflows()), []);
   const [of] = workflows().filter(({ file }) => file === 'deploy.yml');
