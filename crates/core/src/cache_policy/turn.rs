@@ -133,6 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_known_for_three_and_a_half_seconds_on_either_side_of_a_clock_that_differs() {
+        let at = EdgeMillis::from_ms;
+        let failed = Turn::failed(None, 1, at(10_000), 0.0);
+        for (ms, is_known) in [(6_499, false), (6_500, true), (13_499, true), (13_500, false)] {
+            assert_eq!(failed.is_known_failure(at(ms)), is_known, "at {ms}");
+        }
+    }
+
+    #[test]
+    fn a_failure_holds_off_for_its_pause_and_ones_patience_but_not_on_a_clock_set_back() {
+        let at = EdgeMillis::from_ms;
+        let first = Turn::failed(None, 1, at(0), 0.0);
+        let failed = Turn::failed(Some(&first), 1, at(10_000), 0.0);
+        for (ms, is_held_off) in [(9_999, false), (10_000, true), (12_399, true), (12_400, false)] {
+            assert_eq!(failed.is_held_off(400, at(ms)), is_held_off, "at {ms}");
+        }
+    }
+
+    #[test]
     fn the_others_wait_from_four_hundred_to_nine_hundred_ms_both_included() {
         let turn = Turn::succeeded(0, EdgeMillis::from_ms(1_706_900_000_000));
         let waits = || (0..10_000).map(|me| turn.patience_ms(me));

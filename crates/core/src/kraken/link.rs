@@ -206,6 +206,15 @@ mod tests {
     }
 
     #[test]
+    fn only_a_ping_that_left_before_a_stall_was_over_tells_whose_it_was() {
+        for (sent_ms, proved_at) in [(4_999, at(1_100)), (5_000, at(800))] {
+            let mut link = stalled();
+            link.on_pong(at(7_600), at(sent_ms));
+            assert_eq!(link.proved_at(), Some(proved_at), "sent at {sent_ms}");
+        }
+    }
+
+    #[test]
     fn without_a_connection_it_is_down_whatever_was_said_before() {
         let down = |link: &Link, reason| {
             let report = link.report(at(1_000));

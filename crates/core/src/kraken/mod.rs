@@ -7,6 +7,8 @@
 
 mod link;
 mod listing;
+#[cfg(test)]
+mod tests;
 
 use link::{KRAKEN_DEADLINE_MS, Link};
 use listing::{KrakenListing, SUSPICION_EVERY_MS};

@@ -1,8 +1,8 @@
 //! Which source is served, and when the choice changes; restart and publication.
 
 use pricecast_core::{
-    Aggregator, CoinbaseEvent, KrakenEvent, Mode, Publisher, Snapshot, Source, SourceReason,
-    SystemStatus, Transition, UnixMillis,
+    Aggregator, CoinbaseEvent, KrakenEvent, Mode, PricePoint, Publisher, Snapshot, Source,
+    SourceReason, SystemStatus, Transition, UnixMillis,
 };
 
 use crate::support::{self, FIVE, Feed, all_from, both, symbol};
@@ -215,6 +215,20 @@ fn a_price_that_passes_five_seconds_is_a_publication() {
     let confirmed_at = first.1.prices.iter().map(|p| p.confirmed_at).min().unwrap();
     let age_ms = support::T0_MS + first.0 - confirmed_at.as_ms();
     assert!((4_900..=5_000).contains(&age_ms), "{age_ms} ms");
+}
+
+#[test]
+fn a_symbol_that_is_configured_no_more_is_a_change() {
+    let mut feed = both();
+    feed.run_until(1_000, |f| f.publications.last().is_some_and(|(ms, _)| *ms == f.now_ms));
+    let last = feed.latest.clone().unwrap();
+    let mut longer = last.clone();
+    longer.prices.push(PricePoint { symbol: symbol("ADA"), ..feed.point("BTC") });
+    for (last, is_change) in [(last, false), (longer, true)] {
+        let mut publisher = Publisher::resume(feed.now(), last);
+        let next = publisher.publish(feed.now().plus_ms(100), &feed.aggregator);
+        assert_eq!(next.is_some(), is_change);
+    }
 }
 
 #[test]
