@@ -17,7 +17,7 @@ mod ring;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,8 +34,10 @@ use crate::metrics::Metrics;
 
 /// Some seconds of a busy market, or one burst of snapshots of 500 symbols.
 const QUEUE_LEN: usize = 16_384;
-/// What is written is on its way to the disk this much later.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Frames and answers that wait take no more memory than this.
+const QUEUE_BYTES_MAX: usize = 32 << 20;
+/// When nothing comes for so long, all is handed to the system.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -84,16 +86,45 @@ pub enum What {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     queue: Option<SyncSender<Entry>>,
+    shared: Arc<Shared>,
+}
+
+/// What both ends of the queue know.
+#[derive(Debug, Default)]
+struct Shared {
     /// Entries for which there was no room, since the writer last looked.
-    lost: Arc<AtomicU64>,
+    lost: AtomicU64,
+    /// What the frames and answers in the queue take.
+    bytes: AtomicUsize,
+}
+
+impl Shared {
+    fn took(&self, entry: &Entry) {
+        self.bytes.fetch_sub(entry.what.bytes(), Ordering::Relaxed);
+    }
+}
+
+impl What {
+    /// What the exchange's own words take.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(text) => text.len(),
+            Self::Answer { body, .. } => body.len(),
+            Self::Begins { .. } | Self::Event(_) | Self::Beat { .. } => 0,
+        }
+    }
 }
 
 impl Recorder {
     /// Notes that `what` happened at `at`. Never waits.
     pub fn note(&self, at: UnixMillis, what: impl FnOnce() -> What) {
         let Some(queue) = &self.queue else { return };
-        if queue.try_send(Entry { at, what: what() }).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let what = what();
+        let bytes = what.bytes();
+        let waiting = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if waiting + bytes > QUEUE_BYTES_MAX || queue.try_send(Entry { at, what }).is_err() {
+            self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -111,9 +142,10 @@ impl Writer {
     /// When there can be no further thread.
     pub fn start(ring: Ring, metrics: Arc<Metrics>) -> io::Result<(Recorder, Self)> {
         let (queue, entries) = sync_channel(QUEUE_LEN);
-        let lost = Arc::<AtomicU64>::default();
-        let recorder = Recorder { queue: Some(queue), lost: Arc::clone(&lost) };
-        let write = move || write(ring, &entries, &lost, &metrics);
+        let shared = Arc::<Shared>::default();
+        let recorder = Recorder { queue: Some(queue), shared: Arc::clone(&shared) };
+        let mut ring = ring;
+        let write = move || write(&mut ring, &entries, &shared, &metrics);
         let thread = thread::Builder::new().name("record".to_owned()).spawn(write)?;
         Ok((recorder, Self { thread }))
     }
@@ -125,22 +157,32 @@ impl Writer {
     }
 }
 
-fn write(mut ring: Ring, entries: &Receiver<Entry>, lost: &AtomicU64, metrics: &Metrics) {
+fn write(ring: &mut Ring, entries: &Receiver<Entry>, shared: &Shared, metrics: &Metrics) {
     loop {
-        let entry = entries.recv_timeout(FLUSH_EVERY);
-        let overflowed = lost.swap(0, Ordering::Relaxed);
-        ring.note_lost(overflowed);
-        let failed = match entry {
-            Ok(entry) => u64::from(!ring.write(&entry)),
-            Err(RecvTimeoutError::Timeout) => {
-                ring.flush();
-                0
+        let entry = entries.recv_timeout(FLUSH_AFTER);
+        let overflowed = shared.lost.swap(0, Ordering::Relaxed);
+        if overflowed > 0 {
+            // What waits is left out too: there is one hole, and the queue is empty after it.
+            let waiting = entry.iter().cloned().chain(entries.try_iter());
+            waiting.for_each(|entry| {
+                shared.took(&entry);
+                ring.skip(&entry);
+            });
+            ring.note_lost(overflowed);
+        } else {
+            match entry {
+                Ok(entry) => {
+                    shared.took(&entry);
+                    ring.write(&entry);
+                }
+                Err(RecvTimeoutError::Timeout) => ring.flush(),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            Err(RecvTimeoutError::Disconnected) => break,
-        };
-        metrics.record_lost(overflowed + failed);
+        }
+        metrics.record_lost(ring.take_lost());
     }
     ring.flush();
+    metrics.record_lost(ring.take_lost());
 }
 
 /// Where the record lies, below `state_dir`.
@@ -149,5 +191,9 @@ pub fn folder(state_dir: &std::path::Path) -> PathBuf {
     state_dir.join("record")
 }
 
+#[cfg(test)]
+mod ring_tests;
+#[cfg(test)]
+mod test_market;
 #[cfg(test)]
 mod tests;
