@@ -106,7 +106,7 @@ test('each set-up that is wrong is told with what to do, and nothing else is bla
     [{ PRICECAST_COINBASE__INTERVAL: '5s', PRICECAST_HTTP__LISTN: 'x' }, /config +.*http\.listn.*is no key.*coinbase\.interval.*between 1s and 3s|config +.*coinbase\.interval.*between 1s and 3s.*http\.listn.*is no key/],
     [{ PRICECAST_ACCESS__SECRETS: SECRET, ORIGIN_SECRET: OTHER }, /ORIGIN_SECRET +is none of access\.secrets.*wrangler secret put/],
     [{ ORIGIN_SECRET: 'short' }, /ORIGIN_SECRET +has 5 characters, at least 16 are needed/],
-    [{ PRICECAST_STATE_DIR: `${wall}/below` }, /state_dir +\S+ cannot be written \(Not a directory.*would not survive a restart/],
+    [{ PRICECAST_STATE_DIR: `${wall}/below` }, /state_dir +\S+ cannot be written by this user \(Not a directory.*would not survive a restart/],
     [{ PRICECAST_KRAKEN__URL: 'ws://127.0.0.1:1/v2' }, /kraken +ws:\S+ cannot be used: Connection refused/],
     [{ PRICECAST_COINBASE__URL: 'http://127.0.0.1:1' }, /coinbase +http:\S+ cannot be used: the answer is connect/],
   ];
@@ -116,6 +116,9 @@ test('each set-up that is wrong is told with what to do, and nothing else is bla
     assert.equal(failures.length, 1, stdout);
     assert.match(failures[0], sentence);
   }
+  const password = await doctor(t, market, ['--edge', 'https://me:hidden@prices.example']);
+  assert.equal(password.status, 64);
+  assert.match(password.stderr, /leave name and password out/);
   const unlisted = await doctor(t, market, [], { PRICECAST_SYMBOLS: 'BTC,NOPE' });
   assert.equal(unlisted.status, 1);
   assert.equal(unlisted.failures.length, 2, unlisted.stdout);

@@ -35,7 +35,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match load(arguments.config.as_deref()) {
+    let config = match load(arguments.config.as_deref(), &[]) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error:#}");

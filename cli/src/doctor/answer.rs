@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use pricecast_core::{Snapshot, UnixMillis};
 use pricecast_origin::exchange::tls;
+use pricecast_origin::outgoing;
 use pricecast_wire::headers::{PRICECAST_NOW, PRICECAST_ORIGIN_SECRET};
-use pricecast_wire::parse;
+use pricecast_wire::{BODY_LEN_MAX, parse};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of a body that is none of ours is shown.
@@ -30,12 +30,7 @@ pub(super) struct Answer {
 
 impl Web {
     pub(super) fn new(ca_file: Option<&Path>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config(ca_file)?)
-            .redirect(Policy::none())
-            .timeout(TIMEOUT)
-            .user_agent(pricecast_origin::USER_AGENT)
-            .build()?;
+        let http = outgoing::client(tls::client_config(ca_file)?, TIMEOUT)?;
         Ok(Self(http))
     }
 
@@ -56,9 +51,16 @@ impl Web {
             request = request.header("if-none-match", etag);
         }
         let sent = Instant::now();
-        let response = request.send().await.map_err(|error| cause(&error))?;
+        let mut response = request.send().await.map_err(|error| cause(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.text().await.map_err(|error| cause(&error))?;
+        let mut bytes = vec![];
+        while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > BODY_LEN_MAX {
+                return Err(format!("the answer is longer than {BODY_LEN_MAX} bytes"));
+            }
+        }
+        let body = String::from_utf8_lossy(&bytes).into_owned();
         let round_trip = sent.elapsed();
         Ok(Answer { status, headers, body, round_trip, came_at: wall_clock() })
     }

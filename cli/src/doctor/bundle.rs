@@ -1,7 +1,7 @@
 //! What a bug report needs, in one file, without a secret in it.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -24,14 +24,17 @@ pub(super) fn pack(file: &Path, told: &str, config: Option<&Config>) -> anyhow::
     if let Some(config) = config {
         add(&mut archive, "pricecast.toml", &config.to_toml())?;
         let place = folder(&config.state_dir);
-        let found = if place.is_dir() {
-            segments(&place).with_context(|| format!("read {}", place.display()))?
-        } else {
-            vec![]
+        let found = match segments(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => vec![],
+            found => found.with_context(|| format!("read {}", place.display()))?,
         };
         for path in &found {
             let name = path.file_name().unwrap_or_default();
-            let open = File::open(path).with_context(|| format!("read {}", path.display()))?;
+            let open = match File::open(path) {
+                // An origin that runs has deleted it meanwhile: the oldest goes first.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                open => open.with_context(|| format!("read {}", path.display()))?,
+            };
             // An origin that runs goes on writing: as much as is there now.
             let len = open.metadata()?.len();
             let inside = Path::new(ROOT).join("record").join(name);

@@ -30,11 +30,14 @@ pub(crate) struct DoctorFlags {
     /// The origin's configuration file [default: ./pricecast.toml, if it is there].
     #[arg(long, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// A file with further variables, such as the EnvironmentFile of the origin's systemd unit.
+    #[arg(long, value_name = "PATH")]
+    env_file: Option<PathBuf>,
     /// A running origin, e.g. http://127.0.0.1:8080.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     origin: Option<Url>,
     /// A running edge, or the public address of a zone that serves without a Worker.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address)]
     edge: Option<Url>,
     /// The secret that the edge sends; without it the first of the configuration's access.secrets.
     #[arg(long, env = "ORIGIN_SECRET", hide_env_values = true)]
@@ -74,7 +77,7 @@ impl DoctorFlags {
             report.tell([Finding::bad("usage", text)])?;
             return Ok(None);
         }
-        let (config, findings) = setup::config(self.config.as_deref());
+        let (config, findings) = setup::config(self.config.as_deref(), self.env_file.as_deref());
         let mut secret = self.origin_secret.clone();
         let mut ca_file = None;
         match &config {
@@ -112,6 +115,17 @@ impl DoctorFlags {
             report.tell(system.edge(edge, seen).await)?;
         }
         Ok(config)
+    }
+}
+
+/// An address of ours, without anything that must not be printed.
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or("give an address such as https://prices.example.com")?;
+    if url.username().is_empty() && url.password().is_none() {
+        Ok(url)
+    } else {
+        Err("leave name and password out: they would be printed".to_owned())
     }
 }
 

@@ -1,17 +1,21 @@
 //! The configuration and what of it lies on this machine.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use pricecast_origin::config::Config;
-use pricecast_origin::config_file::{file_in, load};
+use pricecast_origin::config_file::{file_in, load, variables_in};
 use pricecast_wire::headers::SECRET_LEN_MIN;
 
 use super::finding::Finding;
 
 /// Reads the configuration as the origin does.
-pub(super) fn config(named: Option<&Path>) -> (Option<Config>, Vec<Finding>) {
-    match load(named) {
+pub(super) fn config(
+    named: Option<&Path>,
+    env_file: Option<&Path>,
+) -> (Option<Config>, Vec<Finding>) {
+    let more = env_file.map_or(Ok(vec![]), variables_in);
+    match more.and_then(|more| load(named, &more)) {
         Ok(config) => {
             let read = file_in(named).map_or("no file".to_owned(), |p| p.display().to_string());
             let symbols: Vec<_> = config.symbols.iter().map(ToString::to_string).collect();
@@ -62,21 +66,38 @@ pub(super) fn secrets(config: &Config, of_edge: Option<&str>) -> Vec<Finding> {
     findings
 }
 
-/// Whether the last known prices can be kept.
+/// Whether the last known prices can be kept. Makes nothing that would be left behind: whoever asks may be
+/// another user than the origin.
 pub(super) fn state_dir(config: &Config) -> Finding {
     let folder = &config.state_dir;
-    let probe = folder.join(".doctor");
-    let written = fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&probe, "written by pricecast doctor"))
-        .and_then(|()| fs::remove_file(&probe));
     let place = folder.display();
-    match written {
-        Ok(()) => Finding::good("state_dir", format!("{place} can be written")),
+    let of = "state_dir";
+    if let Ok(false) = folder.try_exists() {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        return match try_to_write(parent) {
+            Ok(()) => Finding::good(of, format!("{place} is not there yet, and can be made")),
+            Err(error) => Finding::bad(
+                of,
+                format!(
+                    "{place} is not there and cannot be made ({error}): prices would not survive a restart; make it, or name another in state_dir"
+                ),
+            ),
+        };
+    }
+    match try_to_write(folder) {
+        Ok(()) => Finding::good(of, format!("{place} can be written")),
         Err(error) => Finding::bad(
-            "state_dir",
+            of,
             format!(
-                "{place} cannot be written ({error}): prices would not survive a restart; make it, or name another in state_dir"
+                "{place} cannot be written by this user ({error}): prices would not survive a restart; look at who owns it, or name another in state_dir"
             ),
         ),
     }
+}
+
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(".pricecast-doctor");
+    fs::write(&probe, "written by pricecast doctor")?;
+    fs::remove_file(&probe)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pricecast_core::Snapshot;
 use pricecast_core::poll::must_flag;
+use pricecast_core::{Snapshot, Version};
 use pricecast_wire::headers::CACHE_STATUS;
 use reqwest::Url;
 
@@ -120,7 +120,7 @@ impl System {
             Err(told) => {
                 let mut findings = vec![Finding::bad("edge", no_prices(url, &first, &told))];
                 if first.status == 503 {
-                    findings.push(self.health(url).await);
+                    findings.extend(self.health(url).await);
                 }
                 return findings;
             }
@@ -139,7 +139,7 @@ impl System {
         findings.push(self.revalidation(url, &first).await);
         findings.push(self.query(url, is_worker).await);
         if is_worker {
-            findings.push(self.health(url).await);
+            findings.extend(self.health(url).await);
         }
         findings.push(self.hidden(url).await);
         findings.extend(self.polls(url).await);
@@ -191,38 +191,27 @@ impl System {
         }
     }
 
-    async fn health(&self, url: &Url) -> Finding {
+    async fn health(&self, url: &Url) -> Vec<Finding> {
         let of = "edge health";
         let answer = match self.web.get(url, "/health", None, None).await {
             Ok(answer) => answer,
-            Err(error) => return Finding::bad(of, error),
+            Err(error) => return vec![Finding::bad(of, error)],
         };
         let Ok(health) = serde_json::from_str::<Health>(&answer.body) else {
-            return Finding::bad(of, format!("/health is answered {}", answer.told()));
+            return vec![Finding::bad(of, format!("/health is answered {}", answer.told()))];
         };
+        let mut findings = vec![];
         if !health.unknown_variables.is_empty() {
             let names = health.unknown_variables.join(", ");
-            return Finding::note(
-                of,
-                format!(
-                    "variables it does not know: {names}; look at the spelling in wrangler.toml"
-                ),
-            );
+            findings.push(Finding::note(of, format!("variables it does not know: {names}; look at the spelling in wrangler.toml, and of its secrets")));
         }
-        if health.origin.reachable == Some(false) {
-            let failure =
-                health.origin.last_failure.unwrap_or_else(|| "in another isolate".to_owned());
-            return Finding::bad(
-                of,
-                format!(
-                    "its last fetch from the origin failed ({failure}): look at ORIGIN_URLS and ORIGIN_SECRET, and whether the origin lets it in"
-                ),
-            );
-        }
-        Finding::good(
-            of,
-            format!("status {}; origins configured: {}", health.status, health.origin.configured),
-        )
+        findings.push(if health.origin.reachable == Some(false) {
+            let failure = health.origin.last_failure.unwrap_or_else(|| "in another isolate".to_owned());
+            Finding::bad(of, format!("its last fetch from the origin failed ({failure}): look at ORIGIN_URLS and ORIGIN_SECRET, and whether the origin lets it in"))
+        } else {
+            Finding::good(of, format!("status {}; origins configured: {}", health.status, health.origin.configured))
+        });
+        findings
     }
 
     /// Nothing of the origin's own may be seen from outside.
@@ -252,7 +241,8 @@ impl System {
         let of = "edge polls";
         let mut ages = vec![];
         let mut told = vec![];
-        let mut last = None;
+        let mut last: Option<Version> = None;
+        let mut findings = vec![];
         for nth in 0..POLLS {
             if nth > 0 {
                 tokio::time::sleep(POLL_EVERY).await;
@@ -267,14 +257,8 @@ impl System {
                     format!("one of {POLLS} was answered {}", answer.told()),
                 )];
             };
-            if last.is_some_and(|last| prices.version < last) {
-                return vec![Finding::bad(
-                    of,
-                    format!(
-                        "epoch {} seq {} came after a later one: several origins publish as one, or a cache answers with old copies; clients drop it",
-                        prices.version.epoch, prices.version.seq
-                    ),
-                )];
+            if let Some(last) = last.filter(|&last| prices.version < last) {
+                findings.push(judge_order(last, prices.version));
             }
             last = Some(prices.version);
             let age_ms = face::age_ms(&answer, &prices);
@@ -294,13 +278,8 @@ impl System {
             told.push(seen.collect::<Vec<_>>().join(", "));
         }
         let shown: Vec<_> = ages.iter().map(ToString::to_string).collect();
-        let mut findings = vec![Finding::good(
-            of,
-            format!(
-                "{POLLS} in a row, none older than the one before; ages on a screen {} ms",
-                shown.join(", ")
-            ),
-        )];
+        let ages = shown.join(", ");
+        findings.push(Finding::good(of, format!("{POLLS} in a row, ages on a screen {ages} ms")));
         told.retain(|text| !text.is_empty());
         findings.push(if told.is_empty() {
             Finding::note("cloudflare", "no header of Cloudflare's: this is not behind it, so nothing is shown about its caches")
@@ -309,6 +288,27 @@ impl System {
         });
         findings
     }
+}
+
+/// An answer came after a later one. Two isolates may be a refresh apart; two epochs are two feeds.
+fn judge_order(last: Version, now: Version) -> Finding {
+    let of = "edge polls";
+    if now.epoch < last.epoch {
+        let (now, last) = (now.epoch, last.epoch);
+        return Finding::bad(
+            of,
+            format!(
+                "epoch {now} came after {last}: several origins publish as one, or a cache gives out old copies"
+            ),
+        );
+    }
+    Finding::note(
+        of,
+        format!(
+            "seq {} came after {}: two isolates, or caches, a refresh apart; clients drop the older one",
+            now.seq, last.seq
+        ),
+    )
 }
 
 fn judge_ready(answer: &Answer) -> Vec<Finding> {
@@ -363,4 +363,17 @@ fn compare(of_origin: &Snapshot, of_edge: &Snapshot) -> Finding {
 
 fn is_local(url: &Url) -> bool {
     matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Verdict;
+    use super::*;
+
+    #[test]
+    fn an_earlier_seq_is_a_note_and_an_earlier_epoch_must_be_mended() {
+        let version = |epoch, seq| Version { epoch, seq };
+        assert_eq!(judge_order(version(2, 9), version(2, 8)).verdict, Verdict::Note);
+        assert_eq!(judge_order(version(2, 1), version(1, 9)).verdict, Verdict::Bad);
+    }
 }

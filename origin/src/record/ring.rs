@@ -135,6 +135,12 @@ impl Ring {
             self.fail(entry.at, &error);
             self.lose(1);
         }
+        let is_due = |segment: &Segment| entry.at.ms_since(segment.flushed_at) >= FLUSH_EVERY_MS;
+        if self.segment.as_ref().is_some_and(is_due)
+            && let Err(error) = self.flush_for(entry.at)
+        {
+            self.fail(entry.at, &error);
+        }
         self.key.note(entry);
     }
 
@@ -168,9 +174,6 @@ impl Ring {
         segment.line(entry.at, said(entry))?;
         segment.lines += 1;
         segment.unflushed += 1;
-        if entry.at.ms_since(segment.flushed_at) >= FLUSH_EVERY_MS {
-            self.flush_for(entry.at)?;
-        }
         Ok(())
     }
 
