@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { promisify } from 'node:util';
+import YAML from 'yaml';
 import { request } from '../e2e/harness/http.mjs';
 import { startMarket } from '../e2e/harness/market.mjs';
 import { startOrigin } from '../e2e/harness/origin.mjs';
@@ -19,13 +21,16 @@ const run = promisify(execFile);
 const recorded = new Set(rules().flatMap(({ record }) => record ?? []));
 const alerts = rules().flatMap(({ alert }) => alert ?? []);
 
-/** What an origin exports that has both sources and has answered somebody. */
+/** What an origin exports that has both sources, suspects one symbol, and was asked for everything. */
 async function samplesOfAnOrigin(t) {
-  const origin = await startOrigin(t, await startMarket(t));
-  return until('an origin that compares both sources', 20_000, async () => {
-    await origin.ask();
+  const market = await startMarket(t);
+  const origin = await startOrigin(t, market);
+  for (const resource of ['/api/v1/prices', '/api/v1/status', '/openapi.json', '/live', '/ready', '/nowhere']) await origin.ask(resource);
+  await market.fault({ target: 'kraken', fault: 'frozen-symbol', symbol: 'BTC' });
+  await market.fault({ target: 'both', fault: 'crash-on-both', symbol: 'BTC', percent: -4 });
+  return until('an origin that compares both sources and suspects one', 40_000, async () => {
     const samples = exported((await request(origin.metricsUrl)).body);
-    return samples.has('pricecast_divergence_bps') && samples.has('pricecast_http_requests_total') && samples;
+    return samples.has('pricecast_divergence_bps') && samples.has('pricecast_suspected_frozen') && samples;
   });
 }
 
@@ -74,5 +79,15 @@ test('promtool finds the rules right and each alert raised by what must raise it
 }, async () => {
   const promtool = (...args) => run('promtool', args, { cwd: path.join(root, 'ops/prometheus'), env: { ...process.env, PATH } });
   await promtool('check', 'config', 'prometheus.yml');
-  await promtool('test', 'rules', 'rules.test.yml');
+  await promtool('check', 'config', '--agent', 'agent.yml');
+  await promtool('test', 'rules', 'rules.test.yml', 'looks.test.yml');
+});
+
+test('every origin is scraped alike under a name of its own, and an agent judges nothing', () => {
+  const [whole, agent] = ['prometheus.yml', 'agent.yml'].map((file) => YAML.parse(readFileSync(path.join(root, 'ops/prometheus', file), 'utf8')));
+  assert.deepEqual(agent.scrape_configs, whole.scrape_configs);
+  assert.equal(agent.global.scrape_interval, whole.global.scrape_interval);
+  for (const { labels } of agent.scrape_configs.flatMap(({ static_configs }) => static_configs)) assert.ok(labels.instance);
+  assert.deepEqual(whole.rule_files, ['rules.yml']);
+  assert.equal(agent.rule_files, undefined);
 });

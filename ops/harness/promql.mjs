@@ -9,7 +9,7 @@ const OF_PROMETHEUS = new Map([
   ['ALERTS', { alertname: null, alertstate: null, severity: null }],
 ]);
 /** Labels whose values are not a list of ours, or not all there from the start. */
-const OPEN = new Set([...OF_THE_SCRAPE, 'symbol', 'status', 'version', 'resource']);
+const OPEN = new Set([...OF_THE_SCRAPE, 'symbol', 'status', 'version']);
 
 /** `{selectors: [{name, matchers: [{label, op, value}]}], labels}` of an expression; throws where it does not parse. */
 export function read(expr) {
