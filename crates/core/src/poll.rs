@@ -87,6 +87,11 @@ mod tests {
     }
 
     #[test]
+    fn one_tier_may_hide_half_a_second_and_two_a_quarter_and_all_that_the_upper_one_may_hold() {
+        assert_eq!((UNSEEN_ONE_TIER_MS, UNSEEN_TWO_TIERS_MS), (500, 250 + 2_000));
+    }
+
+    #[test]
     fn a_price_is_flagged_at_five_seconds_and_not_before() {
         assert!(!must_flag(4_999));
         assert!(must_flag(5_000));

@@ -75,7 +75,9 @@ fn a_refused_tick_ends_confirmation_of_its_symbol_alone() {
     assert_eq!(feed.source("SOL"), Source::Coinbase);
     assert_eq!(feed.source("BTC"), Source::Kraken);
     feed.tick("SOL", "141.25");
-    feed.run_ms(10_200);
+    feed.run_ms(9_900);
+    assert_eq!(feed.source("SOL"), Source::Coinbase, "the hold-down is its own too");
+    feed.run_ms(200);
     assert_eq!(feed.source("SOL"), Source::Kraken);
 }
 
