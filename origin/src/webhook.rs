@@ -173,6 +173,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::config::{Config, FileText};
@@ -203,6 +204,7 @@ mod tests {
         (url, serving)
     }
 
+    const PATIENCE: Duration = Duration::from_secs(10);
     const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
     const DOWN: &str = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     const BUSY: &str =
@@ -222,7 +224,8 @@ mod tests {
         let (url, serving) = server(answers).await;
         let (_outbox, webhook) = webhook(&url);
         let delivery = webhook.deliver("kraken is \"not\" connected").await;
-        (delivery, serving.await.unwrap())
+        let requests = timeout(PATIENCE, serving).await.expect("it was asked for every answer");
+        (delivery, requests.unwrap())
     }
 
     #[tokio::test]
