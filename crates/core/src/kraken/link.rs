@@ -215,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn proofs_are_unbroken_while_each_comes_less_than_three_seconds_after_the_one_before() {
+        let mut link = Link::new();
+        for (ms, since_ms) in [(1_000, 1_000), (3_999, 1_000), (6_999, 6_999)] {
+            link.prove(at(ms), at(ms));
+            assert_eq!(link.unbroken_since(), at(since_ms), "at {ms}");
+        }
+    }
+
+    #[test]
     fn without_a_connection_it_is_down_whatever_was_said_before() {
         let down = |link: &Link, reason| {
             let report = link.report(at(1_000));

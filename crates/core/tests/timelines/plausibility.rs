@@ -100,7 +100,7 @@ fn a_symbol_both_refuse_becomes_unavailable_after_a_minute_and_comes_back_when_l
     feed.run_ms(59_900);
     assert!(feed.latest.as_ref().unwrap().unavailable.is_empty());
     assert!(feed.is_stale("XRP"));
-    feed.run_ms(200);
+    feed.run_ms(100);
     assert_eq!(feed.latest.as_ref().unwrap().unavailable, [symbol("XRP")]);
     assert_eq!(feed.mode(), Mode::Degraded);
     feed.coinbase.prices.insert(symbol("XRP"), "0.52400".to_owned());

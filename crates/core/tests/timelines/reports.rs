@@ -39,6 +39,31 @@ fn a_coinbase_with_an_open_breaker_is_down_until_it_closes() {
 }
 
 #[test]
+fn a_coinbase_that_says_the_same_of_every_product_is_frozen_from_thirty_seconds_on() {
+    let mut feed = both();
+    feed.coinbase.is_up = false;
+    feed.poll();
+    let changed_at = feed.now();
+    feed.now_ms += 29_000;
+    feed.coinbase.volume -= 1;
+    feed.poll();
+    let reason = |ms| feed.aggregator.report(Source::Coinbase, changed_at.plus_ms(ms)).reason;
+    assert_eq!(reason(29_999), None);
+    assert_eq!(reason(30_000), Some(SourceReason::Frozen));
+}
+
+#[test]
+fn a_failure_before_the_last_answer_is_no_reason_for_a_silence_after_it() {
+    let mut feed = both();
+    feed.coinbase(CoinbaseEvent::Failed(SourceReason::RateLimited));
+    feed.poll();
+    feed.coinbase.is_up = false;
+    feed.run_ms(3_000);
+    let silent = (SourceStatus::Stale, Some(SourceReason::Silent));
+    assert_eq!(told(&feed, Source::Coinbase), silent);
+}
+
+#[test]
 fn how_far_the_sources_are_apart_is_told_of_symbols_that_both_have_live() {
     let mut feed = Feed::live(&[("BTC", "10000"), ("ETH", "2000")]);
     feed.coinbase.prices.insert(symbol("BTC"), "10050".to_owned());
