@@ -240,7 +240,9 @@ mod tests {
         down(&link, SourceReason::Disconnected);
         link.on_connected(at(950));
         link.on_system(SystemStatus::NotTrading(SourceReason::Maintenance));
-        assert_eq!(link.report(at(1_000)).status, SourceStatus::Stale);
+        let report = link.report(at(1_000));
+        let maintenance = Some(SourceReason::Maintenance);
+        assert_eq!((report.status, report.reason), (SourceStatus::Stale, maintenance));
         link.on_disconnected(SourceReason::Disconnected);
         down(&link, SourceReason::Disconnected);
     }
